@@ -1,0 +1,105 @@
+"""The 313 ab bins of the paper (section 2.1), found from the sRGB gamut instead of loaded from a file.
+
+The paper quantises ab on a lattice of spacing 10 and keeps the Q = 313 "in gamut" points, without saying how.
+The rule that gives the released set, in the released order: keep each lattice point whose closed square of
+half-width 10 touches the convex hull of the sRGB cube's ab projection.
+"""
+
+import hashlib
+from functools import cache, lru_cache
+
+import numpy as np
+import torch
+
+from repro.color import srgb_ab_hull
+
+SPACING = 10  # ab units
+
+
+def ab_bins(spacing=SPACING):
+    """Centres of the ab bins: (Q, 2) float32 tensor, ab units, a ascending, then b.  Q is 313 for spacing 10."""
+    return torch.from_numpy(_ab_bins(spacing).copy())
+
+
+@cache
+def _ab_bins(spacing):
+    if not spacing > 0:
+        raise ValueError(f"spacing must be a positive number of ab units, got {spacing}")
+    ticks = np.arange(-np.ceil(150 / spacing), np.ceil(150 / spacing) + 1) * spacing
+    lattice = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), -1).reshape(-1, 2)
+    return lattice[squares_touching(lattice, spacing, srgb_ab_hull())].astype(np.float32)
+
+
+def squares_touching(centres, half_width, hull):
+    """Which closed squares touch a convex polygon?  (P,) bool, by the separating axis theorem.
+
+    centres: (P, 2).  half_width: of the axis-parallel squares.  hull: (V, 2) vertices in order.
+    """
+    edges = np.roll(hull, -1, axis=0) - hull
+    axes = np.vstack((np.stack((edges[:, 1], -edges[:, 0]), 1), np.eye(2)))  # edge normals, then the squares' own
+    shadow = hull @ axes.T  # (V, A): the polygon on each axis
+    middle, reach = centres @ axes.T, half_width * np.abs(axes).sum(1)
+    return ((middle - reach <= shadow.max(0)) & (middle + reach >= shadow.min(0))).all(1)
+
+
+def fingerprint(bins):
+    """Short sha256 of the bins' values in their order: weights carry it, so that they never meet other bins."""
+    return hashlib.sha256(np.ascontiguousarray(np.asarray(bins), np.float32).tobytes()).hexdigest()[:16]
+
+
+def nearest_bin(ab, bins):
+    """Index of the bin nearest to each colour: ab (..., 2) float tensor, bins (Q, 2) -> (...) int64."""
+    return nearest_bins(ab.reshape(-1, 2), bins, 1)[1].reshape(ab.shape[:-1])
+
+
+CELL = 1.0  # ab units: side of a cell of the search table
+REACH = 128  # ab units: the table covers -128..128 in a and b; sRGB stays within -108..98
+
+
+def nearest_bins(points, bins, neighbours):
+    """The K nearest bins of each colour, exactly: squared distances (P, K) float32 and indices (P, K) int64.
+
+    points: (P, 2) float tensor, ab units, any device.  bins: (Q, 2), best kept on the CPU.  Nearest first.
+
+    The bins are few and fixed, so the bins that can be among the K nearest of any point of a unit cell are
+    tabulated once; a colour is then compared with about a dozen candidates instead of all Q.
+    """
+    points = points.float()
+    table = _search_table(np.asarray(bins.cpu(), np.float32).tobytes(), neighbours, str(points.device))
+    side = int(2 * REACH / CELL)
+    cell = ((points + REACH) / CELL).floor()
+    inside = ((cell >= 0) & (cell < side)).all(-1)  # False for NaN too
+    row = torch.where(inside, cell[:, 0] * side + cell[:, 1], 0).long()
+    candidates, a, b = (part.index_select(0, row) for part in table)  # each (P, C)
+    squared, indices = _smallest(points, candidates, a, b, neighbours)
+    if not inside.all():  # beyond the table: rare, so compared with every bin
+        far = ~inside
+        every = torch.arange(len(bins), device=points.device).expand(int(far.sum()), -1)
+        a, b = bins.to(points).t()[:, None]
+        squared[far], indices[far] = _smallest(points[far], every, a, b, neighbours)
+    return squared, indices
+
+
+def _smallest(points, candidates, a, b, neighbours):
+    squared = (points[:, :1] - a).square_() + (points[:, 1:] - b).square_()  # (P, C)
+    squared, slot = squared.sort(dim=1)  # faster than topk for a dozen columns
+    return squared[:, :neighbours].contiguous(), candidates.gather(1, slot[:, :neighbours])
+
+
+@lru_cache(maxsize=8)
+def _search_table(bins_bytes, neighbours, device):
+    """For every cell: its candidates (cells, C) int64 in ascending order, and their a and b (cells, C), padded far away."""
+    bins = torch.frombuffer(bytearray(bins_bytes), dtype=torch.float32).reshape(-1, 2)
+    ticks = torch.arange(-REACH, REACH, CELL) + CELL / 2
+    slack = CELL * 2**0.5  # how much two distances can change against each other within a cell: twice its half-diagonal
+    rows = []
+    for strip in ticks.split(32):
+        distance = torch.cdist(torch.cartesian_prod(strip, ticks), bins, compute_mode="donot_use_mm_for_euclid_dist")
+        limit = distance.kthvalue(neighbours, dim=1, keepdim=True).values + slack + 1e-3
+        count = int((distance <= limit).sum(1).max())
+        near, order = distance.topk(count, dim=1, largest=False)
+        rows.append(order.masked_fill(near > limit, len(bins)).sort(1).values)
+    width = max(row.shape[1] for row in rows)
+    rows = torch.cat([torch.nn.functional.pad(row, (0, width - row.shape[1]), value=len(bins)) for row in rows])
+    a, b = torch.cat((bins, torch.full((1, 2), 1e9))).t()
+    return rows.to(device), a[rows].to(device), b[rows].to(device)

@@ -1,0 +1,263 @@
+"""Reading any photograph a person may hand us: one shape out, one kind of error.
+
+Photographs come rotated by a flag, in print colours, with palettes, transparency, sixteen bits or a colour
+profile of their own. `read_photo` turns each of them into upright sRGB, uint8 (H, W, 3), or raises `PhotoError`.
+"""
+
+import os
+import re
+import warnings
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from repro.color import rgb8_to_lab
+
+# What Pillow may try. Its other readers hand the file to an outside program (EPS), take noise for a picture
+# (TGA, which has no signature) or are not for photographs.
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "GIF", "BMP", "DIB", "PPM")
+PHOTO_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .tif .tiff .webp .avif .jp2 .j2k .gif .bmp .dib .ppm .pgm .pbm .pnm"
+    " .heic .heif".split()  # cannot be read, but are named as refused instead of passed over in silence
+)
+_UPRIGHT = {  # EXIF orientation -> what turns the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC colour space -> Pillow mode
+_PILLOW_MODULES = r"PIL\."
+
+
+class PhotoError(Exception):
+    """A photograph that cannot be read.  .name: which one; .reason: why, in one line for people."""
+
+    def __init__(self, name, reason):
+        super().__init__(name, reason)  # both in args, so that the error survives pickling
+        self.name, self.reason = str(name), str(reason)
+
+    def __str__(self):
+        return f"{self.name}: {self.reason}"
+
+
+# ---- reading ----
+
+
+def read_photo(path_or_bytes, name=None):
+    """One photograph as upright sRGB.
+
+    path_or_bytes: a path, or the file's bytes.  name: what errors call it (default: the path, or "bytes").
+    Returns uint8 (H, W, 3): the first frame, turned by its EXIF flag, its colour profile applied, composited on
+    white where transparent; sixteen-bit and float grays are scaled to 0..255, not clipped.
+    Raises PhotoError, and nothing else, if that is impossible: missing, empty, broken or cut off, no photograph,
+    or so many pixels that Pillow's limit against decompression bombs refuses it.
+    """
+    is_bytes = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
+    name = name or ("bytes" if is_bytes else os.fspath(path_or_bytes))
+    data = bytes(path_or_bytes) if is_bytes else _file_bytes(path_or_bytes, name)
+    if not data:
+        raise PhotoError(name, "the file is empty")
+    _silence_pillow()
+    try:
+        return _decode(data)
+    except Exception as error:  # Pillow's readers let any kind through: struct.error, IndexError, SyntaxError ...
+        raise PhotoError(name, _reason(error, data)) from error
+
+
+def _file_bytes(path, name):
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        raise PhotoError(name, f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+
+
+@cache
+def _formats():
+    """Those of FORMATS that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _decode(data):
+    with Image.open(BytesIO(data), formats=_formats()) as image:
+        image.load()
+        if min(image.size) == 0:
+            raise ValueError(f"{image.width} x {image.height} pixels: there is nothing in it")
+        return np.array(_to_srgb(_upright(image), image.info.get("icc_profile")))
+
+
+def _upright(image):
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # a broken EXIF block must not cost the photograph
+        orientation = None
+    turn = _UPRIGHT.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_srgb(image, icc_profile):
+    """Any Pillow image to mode RGB: depth, then profile, then transparency over white."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _scaled_to_8_bit(image)
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+    rgb = _through_profile(image, icc_profile) or image.convert("RGB")
+    if alpha is not None:
+        rgb = Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
+    return rgb
+
+
+def _scaled_to_8_bit(image):
+    """A deep gray image (I;16, I or F) to mode L.
+
+    Full scale is what sixteen bits hold; where the file does not say (32-bit integers, floats) it is the first of 1
+    (floats only), 255 and 65535 that holds the brightest pixel, or else that pixel itself.
+    """
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0, neginf=0)
+    brightest = max(values.max(), 0)
+    usual = {"F": (1, 255, 65535), "I": (255, 65535)}.get(image.mode, (65535,))
+    full_scale = next((scale for scale in usual if brightest <= scale), brightest)
+    gray = (values / full_scale).clip(0, 1) * 255
+    if image.format == "TIFF" and image.tag_v2.get(262) == 0:
+        gray = 255 - gray  # white is zero; Pillow turns only 8-bit files over
+    return Image.fromarray(gray.round().astype(np.uint8))
+
+
+@cache
+def _srgb_profile():
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _through_profile(image, icc_profile):
+    """The image in sRGB by its embedded profile, or None where there is none that fits and works."""
+    if not icc_profile:
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(BytesIO(icc_profile))
+        mode = _PROFILE_MODES.get(profile.profile.xcolor_space.strip())
+        if mode is None or not _fits(image.mode, mode):
+            return None
+        return ImageCms.profileToProfile(image.convert(mode), profile, _srgb_profile(), outputMode="RGB")
+    except Exception:  # a broken profile: plain conversion is the better half of a loaf
+        return None
+
+
+def _fits(mode, profile_mode):
+    """May a picture of this mode be put through a profile for that one? Print and gray profiles need their own."""
+    own = {"CMYK": ("CMYK",), "L": ("1", "L", "LA", "La")}
+    return mode in own[profile_mode] if profile_mode in own else mode not in ("CMYK", "LAB")
+
+
+def _reason(error, data):
+    """Pillow's error as one line for people."""
+    if isinstance(error, Image.DecompressionBombError):
+        pixels = re.search(r"\d+", str(error))
+        size = f"{int(pixels[0]) / 1e6:,.0f} megapixels" if pixels else "too many pixels"
+        allowed = f"{2 * Image.MAX_IMAGE_PIXELS / 1e6:,.0f}"
+        return f"refused: {size} is more than the {allowed} allowed; make it smaller first"
+    if isinstance(error, UnidentifiedImageError):
+        if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
+            return "HEIC cannot be read here; save it as JPEG or PNG first"
+        return "not a photograph in a format that can be read (JPEG, PNG, TIFF, WebP, AVIF, JPEG 2000, GIF, BMP ...)"
+    if isinstance(error, MemoryError):
+        return "too large for the memory of this machine"
+    return f"broken or cut off ({' '.join(str(error).split()) or type(error).__name__})"
+
+
+def _silence_pillow():
+    """Keep Pillow's warnings (odd EXIF, many pixels) off the screen, for good.
+
+    `warnings.catch_warnings` would undo itself, but is not safe in the threads that read photographs.
+    """
+    ours = ("ignore", None, Warning, re.compile(_PILLOW_MODULES), 0)
+    if list(warnings.filters[:1]) != [ours]:
+        warnings.filterwarnings("ignore", module=_PILLOW_MODULES)
+
+
+# ---- looking and resizing ----
+
+
+def is_colorful(rgb8, threshold=5.0):
+    """Is it a colour photograph?  The released code's rule: any |a| or |b| over the threshold, every 4th pixel.
+
+    rgb8: uint8 (H, W, 3).  threshold: ab units.  A black-and-white photograph teaches no colour and is set aside.
+    """
+    ab = rgb8_to_lab(rgb8[::4, ::4])[..., 1:]
+    return bool((np.abs(ab) > threshold).any())
+
+
+def resize_short(rgb8, short):
+    """The photograph with its shorter side `short` pixels long, proportions kept.
+
+    rgb8: uint8 (H, W, 3).  Returns uint8 (H', W', 3), antialiased (Lanczos).  Raises ValueError otherwise.
+    """
+    height, width = _photo_shape(rgb8, short)
+    shorter = min(height, width)
+    size = (max(1, round(width * short / shorter)), max(1, round(height * short / shorter)))  # Pillow: W, H
+    return _resized(Image.fromarray(rgb8), size)
+
+
+def center_square(rgb8, size):
+    """The largest central square of the photograph, resized: uint8 (size, size, 3).
+
+    The same picture as shortening the short side to `size` and cropping, but a strip of 1 x 100,000 pixels never
+    grows on the way.  rgb8: uint8 (H, W, 3).  Raises ValueError for other arrays.
+    """
+    height, width = _photo_shape(rgb8, size)
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return _resized(Image.fromarray(rgb8[top : top + side, left : left + side]), (size, size))
+
+
+def _resized(image, size):
+    return np.array(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+
+
+def _photo_shape(rgb8, side):
+    if rgb8.dtype != np.uint8 or rgb8.ndim != 3 or rgb8.shape[-1] != 3 or 0 in rgb8.shape:
+        raise ValueError(f"rgb8 must be uint8 (H, W, 3) with pixels in it, got {rgb8.dtype} {rgb8.shape}")
+    if side < 1:
+        raise ValueError(f"the wanted side must be 1 pixel or more, got {side}")
+    return rgb8.shape[:2]
+
+
+# ---- finding ----
+
+
+def find_photos(paths):
+    """The photographs that paths name, as a list of Path without repeats.
+
+    paths: a file or folder, or several.  A file is kept whatever its suffix.  A folder is walked with its subfolders
+    (linked ones too), in sorted order; what is hidden (".name") or lacks one of PHOTO_SUFFIXES is skipped.
+    Raises FileNotFoundError that names a path which does not exist.
+    """
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    found = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist; give a photograph or a folder of photographs")
+        found += _walk(path) if path.is_dir() else [path]
+    return list(dict.fromkeys(found))
+
+
+def _walk(root):
+    photos, seen = [], set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link that leads back
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        photos += [Path(folder, name) for name in files if _is_photo_name(name)]
+    return sorted(photos, key=lambda photo: photo.as_posix())
+
+
+def _is_photo_name(name):
+    return not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES

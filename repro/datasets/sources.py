@@ -1,0 +1,101 @@
+"""Where photographs come from, behind one small interface: a source has classes, and items in three splits.
+
+    source = open_source("folder", root="~/holiday")
+    for item in source.items("train"):
+        rgb8 = source.read(item)          # uint8 (H, W, 3), or PhotoError
+    prepared = prepare(source, "train", size=64)      # all of them as one array on disk
+
+No photograph stands in two splits, and the split of a photograph never depends on the order of a disk's listing.
+This file is the one door; the rooms behind it are folder.py, imagenette.py, world.py and prepared.py.
+"""
+
+import importlib.util
+from pathlib import Path
+
+from repro.datasets.folder import SPLITS, FolderSource, Item, Source, SourceError, check_split
+from repro.datasets.imagenette import IMAGENETTE_CLASSES, ImagenetteSource, registry
+from repro.datasets.photos import PhotoError, read_photo
+from repro.datasets.prepared import Prepared, load_prepared, prepare
+
+__all__ = [
+    "IMAGENETTE_CLASSES",
+    "SPLITS",
+    "BundledSource",
+    "FolderSource",
+    "ImagenetteSource",
+    "Item",
+    "Prepared",
+    "Source",
+    "SourceError",
+    "bundled_legacy",
+    "load_prepared",
+    "open_source",
+    "prepare",
+    "registry",
+]
+
+# ---- what comes with the libraries ----
+
+_SKIMAGE, _SKLEARN = ("skimage", "data"), ("sklearn", "datasets/images")
+_BUNDLED = {  # split -> {name: (where, file)}; both views of the motorcycle are one scene, so one split
+    "train": {
+        "chelsea": (_SKIMAGE, "chelsea.png"),
+        "coffee": (_SKIMAGE, "coffee.png"),
+        "flower": (_SKLEARN, "flower.jpg"),
+        "motorcycle_left": (_SKIMAGE, "motorcycle_left.png"),
+        "motorcycle_right": (_SKIMAGE, "motorcycle_right.png"),
+    },
+    "val": {"rocket": (_SKIMAGE, "rocket.jpg")},
+    "test": {"astronaut": (_SKIMAGE, "astronaut.png"), "china": (_SKLEARN, "china.jpg")},
+}
+_LEGACY = ("camera", "coins", "moon", "brick", "grass")
+
+
+class BundledSource(Source):
+    """The eight colour photographs that scikit-image and scikit-learn bring along: no download, no labels."""
+
+    name = "bundled"
+
+    def items(self, split):
+        check_split(split)
+        return [Item(name) for name in sorted(_BUNDLED[split])]
+
+    def read(self, item):
+        places = {name: place for photos in _BUNDLED.values() for name, place in photos.items()}
+        return _read_bundled(*places[item.name], item.name)
+
+
+def bundled_legacy():
+    """Black-and-white photographs that come with scikit-image: list of (name, uint8 (H, W))."""
+    return [(name, _read_bundled(_SKIMAGE, f"{name}.png", name)[..., 0]) for name in _LEGACY]
+
+
+def _read_bundled(where, file, name):
+    """Straight from the installed package: nothing is imported, so nothing is fetched."""
+    package, folder = where
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        raise PhotoError(name, f"comes with {package}, which is not installed; run `make help` for the set-up")
+    return read_photo(Path(spec.submodule_search_locations[0], folder, file), name)
+
+
+# ---- by name ----
+
+
+def _world(**settings):
+    from repro.datasets.world import WorldSource  # painted on demand; costs an import only where it is used
+
+    return WorldSource(**settings)
+
+
+_SOURCES = {"world": _world, "bundled": BundledSource, "folder": FolderSource, "imagenette": ImagenetteSource}
+
+
+def open_source(name, **settings):
+    """A source by its name: "world", "bundled", "folder" (needs root=...) or "imagenette".
+
+    settings go to the source.  Raises ValueError for an unknown name, SourceError where the source is not usable.
+    """
+    if name not in _SOURCES:
+        raise ValueError(f"there is no source {name!r}; choose one of {', '.join(_SOURCES)}")
+    return _SOURCES[name](**settings)

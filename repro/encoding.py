@@ -1,0 +1,36 @@
+"""Soft encoding: a colour becomes a distribution over its nearest ab bins (paper, section 2.1).
+
+Z = H^-1(Y): the five nearest bins, weighted by a Gaussian of their distance, sigma = 5, summing to 1.
+The result is kept as indices and weights; the dense (N, 313, H, W) tensor that they stand for is never built.
+"""
+
+import torch
+
+from repro.bins import nearest_bins
+
+
+def soft_encode(ab, bins, neighbours=5, sigma=5.0):
+    """Soft-encode colours, exactly.
+
+    ab: (..., 2) float tensor, ab units, any device.  bins: (Q, 2).  neighbours: K; the paper says 5, the release uses 10.
+    sigma: of the Gaussian exp(-d^2 / (2 sigma^2)), ab units.
+    Returns indices (..., K) int64, nearest first, and weights (..., K) float32 that sum to 1.
+    Raises ValueError for a wrong shape, K outside 1..Q, or a sigma that is not positive.
+    """
+    if ab.shape[-1] != 2 or bins.ndim != 2 or bins.shape[1] != 2:
+        raise ValueError(f"expected ab (..., 2) and bins (Q, 2), got {tuple(ab.shape)} and {tuple(bins.shape)}")
+    if not 1 <= neighbours <= len(bins):
+        raise ValueError(f"neighbours must be 1..{len(bins)}, the number of bins, got {neighbours}")
+    if not sigma > 0:
+        raise ValueError(f"sigma must be positive (ab units), got {sigma}")
+    squared, indices = nearest_bins(ab.reshape(-1, 2), bins, neighbours)
+    # relative to the nearest bin, so that a colour far outside the gamut does not underflow to 0 / 0
+    weights = torch.exp((squared[:, :1] - squared) / (2 * sigma**2))
+    weights /= weights.sum(1, keepdim=True)
+    return indices.reshape(*ab.shape[:-1], neighbours), weights.reshape(*ab.shape[:-1], neighbours)
+
+
+def densify(indices, weights, count):
+    """The distribution that indices and weights stand for, for looking at: (..., K), (..., K) -> (..., Q) float32."""
+    dense = torch.zeros(*indices.shape[:-1], count, device=indices.device)
+    return dense.scatter_add_(-1, indices, weights.float())

@@ -1,0 +1,95 @@
+"""What a network learned about the painted world, beside what theory says it must learn.
+
+In the painted world p(colour | thing) is written down, so three predictions can be checked that photographs only illustrate:
+regression converges to E[ab | thing], classification to E[Z(ab) | thing], and rebalanced classification to the same with every
+colour weighed by w: E[w Z | thing] / E[w | thing].
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from repro.datasets.world import THINGS, expected_distribution, interior, mean_color, shares
+from repro.encoding import soft_encode
+from repro.training.batches import STRIDE, to_example
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One thing: predicted by theory against learned by the network, over `pixels` interior pixels.
+
+    For classification: shares of its colours (C,), normalised over them.  For regression: its mean colour (2,), ab units.
+    """
+
+    thing: str
+    colours: tuple
+    expected: np.ndarray
+    learned: np.ndarray
+    pixels: int
+
+    @property
+    def error(self):
+        """Largest difference of a share; for regression, distance in ab units."""
+        difference = self.learned - self.expected
+        return float(np.linalg.norm(difference) if not self.colours else np.abs(difference).max())
+
+
+def average_outputs(colorizer, scenes, batch=50):
+    """Mean prediction on each thing's interior pixels: (things, Q) probabilities or (things, 2) ab, and pixels counted (things,)."""
+    things = np.where(interior(scenes.instances), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
+    size = 2 if colorizer.objective == "regression" else len(colorizer.bins)
+    total, count = torch.zeros(len(THINGS) + 1, size, dtype=torch.float64), np.bincount(things.ravel(), minlength=len(THINGS) + 1)
+    for first in range(0, len(things), batch):
+        part = slice(first, first + batch)
+        output = colorizer.predict(to_example(scenes.rgb8[part])[0])
+        output = colorizer.decode(output) if colorizer.objective == "regression" else output.softmax(1)
+        rows = output.permute(0, 2, 3, 1).reshape(-1, size).double()
+        total.index_add_(0, torch.from_numpy(things[part].ravel().astype(np.int64)), rows)
+    return (total / torch.from_numpy(count.clip(1))[:, None])[:-1].numpy(), count[:-1]
+
+
+def compare(colorizer, scenes, class_weights=None, least_pixels=200, world="first"):
+    """Theory against network for every thing seen often enough: list of Comparison.
+
+    class_weights: (Q,), the weights a rebalanced model was trained with.  For classification only things of several colours are listed.
+    """
+    averages, counts = average_outputs(colorizer, scenes)
+    encode = lambda ab: soft_encode(torch.as_tensor(ab, dtype=torch.float32), colorizer.bins)
+    found = []
+    for index, thing in enumerate(THINGS):
+        if counts[index] < least_pixels:
+            continue
+        if colorizer.objective == "regression":
+            found.append(Comparison(thing.name, (), mean_color(thing, world), averages[index], int(counts[index])))
+        elif len(thing.colours) > 1:
+            expected = expected_distribution(thing, encode, class_weights, len(colorizer.bins), world=world)
+            names = tuple(colour[1] for colour in thing.colours)
+            divided = [shares(distribution, thing, colorizer.bins) for distribution in (expected, averages[index])]
+            found.append(Comparison(thing.name, names, *divided, int(counts[index])))
+    return found
+
+
+def ideal_predictions(scenes, bins, class_weights, decode):
+    """What a perfect network of each objective would paint: {objective: ab (N, h, w, 2)} at every 4th pixel.
+
+    decode: distribution's logits (1, Q, 1, 1) to ab (1, 2, 1, 1), as `annealed_mean` with the bins and temperature filled in.
+    """
+    encode = lambda ab: soft_encode(torch.as_tensor(ab, dtype=torch.float32), bins)
+    things = scenes.things[:, ::STRIDE, ::STRIDE].astype(np.int64)
+
+    def paint(color_of):
+        return torch.as_tensor(np.stack([color_of(thing) for thing in THINGS]), dtype=torch.float32)[torch.from_numpy(things)]
+
+    def decoded(weights):
+        def color_of(thing):
+            distribution = torch.as_tensor(expected_distribution(thing, encode, weights, len(bins)), dtype=torch.float32)
+            return decode(distribution.clamp_min(1e-12).log()[None, :, None, None]).flatten().numpy()
+
+        return color_of
+
+    return {
+        "regression": paint(mean_color),
+        "classification": paint(decoded(None)),
+        "rebalanced": paint(decoded(class_weights)),
+    }

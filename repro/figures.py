@@ -1,0 +1,214 @@
+"""Pictures and demonstrations of the pages: functions that return a Figure, and how a page shows one.
+
+Colour is never the only carrier of meaning: numbers stand beside every picture, every figure has a caption and alt text.
+"""
+
+import base64
+import html
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import HTML, display
+
+from repro.color import lab_to_rgb, lab_to_rgb8, srgb_ab_hull
+
+STYLE = {
+    "figure.dpi": 100,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "figure.constrained_layout.use": True,
+    "image.interpolation": "nearest",
+}
+MARKERS = {"regression": "s", "classification": "o", "rebalanced": "^", "gray": "x", "random": "+"}
+LINES = {"regression": ":", "classification": "--", "rebalanced": "-", "gray": "-.", "random": (0, (1, 4))}
+COLORS = {"regression": "#b5651d", "classification": "#2a6f97", "rebalanced": "#7b2d8b", "gray": "#777777", "random": "#3a8f4d"}
+
+
+def new_figure(columns=1, rows=1, width=None, height=None, **options):
+    """A Figure in the house style and its axes; sizes in inches."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(rows, columns, figsize=(width or 3.2 * columns, height or 2.8 * rows), **options)
+    plt.close(figure)  # else the notebook shows it a second time, without caption
+    return figure, axes
+
+
+def to_png(figure):
+    """PNG bytes of a Figure."""
+    buffer = io.BytesIO()
+    with plt.rc_context(STYLE):
+        figure.savefig(buffer, format="png", dpi=figure.get_dpi())
+    return buffer.getvalue()
+
+
+def to_html(figure, caption, alt):
+    """A Figure as one self-contained piece of HTML, with caption and alt text."""
+    picture = base64.b64encode(to_png(figure)).decode()
+    return (
+        f'<figure style="margin:0"><img style="max-width:100%" alt="{html.escape(alt, quote=True)}" '
+        f'src="data:image/png;base64,{picture}"><figcaption><em>{html.escape(caption)}</em></figcaption></figure>'
+    )
+
+
+def show(figure, caption, alt):
+    """Show a Figure in the page with its caption and alt text."""
+    display(HTML(to_html(figure, caption, alt)))
+
+
+def show_table(header, rows, caption):
+    """Show a table: header of strings, rows of strings or numbers."""
+    cell = lambda value, tag: f"<{tag} style='text-align:{'left' if isinstance(value, str) else 'right'}'>{_cell_text(value)}</{tag}>"
+    lines = ["<tr>" + "".join(cell(str(name), "th") for name in header) + "</tr>"]
+    lines += ["<tr>" + "".join(cell(value, "td") for value in row) + "</tr>" for row in rows]
+    display(HTML(f"<table><caption><em>{html.escape(caption)}</em></caption>{''.join(lines)}</table>"))
+
+
+def _cell_text(value):
+    if value is None:
+        return "&mdash;"
+    return html.escape(f"{value:.3f}" if isinstance(value, float) else str(value))
+
+
+def slider_demo(draw, alt, **sliders):
+    """A picture that follows its sliders: draw(**values) -> Figure.  Returns a widget.
+
+    sliders: ipywidgets by the name of the parameter of `draw` that they set. The picture is the PNG of an Image widget whose value is
+    set by `observe`: no Output widget, which now and then hangs an unattended run.
+    """
+    import ipywidgets
+
+    values = lambda: {name: slider.value for name, slider in sliders.items()}
+    picture = ipywidgets.Image(value=to_png(draw(**values())), format="png", layout={"max_width": "100%"})
+    picture.alt = alt
+
+    def redraw(change):
+        picture.value = to_png(draw(**values()))
+
+    for name, slider in sliders.items():
+        slider.description = slider.description or name
+        slider.continuous_update = True
+        slider.style.description_width = "initial"
+        slider.observe(redraw, names="value")
+    return ipywidgets.VBox([*sliders.values(), picture])
+
+
+# ---- what is drawn ----------------------------------------------------------------------------------------------
+
+
+def gamut(axes, bins=None, lightness=60.0, resolution=2.0):
+    """The ab plane at one lightness, coloured where sRGB has the colour, with the hull and the bins."""
+    from repro.color import in_gamut
+
+    ticks = torch.arange(-112, 113, resolution)
+    b, a = torch.meshgrid(ticks, ticks, indexing="ij")
+    lab = torch.stack((torch.full_like(a, lightness), a, b), -1)
+    picture = torch.where(in_gamut(lab)[..., None], lab_to_rgb(lab), 1.0).numpy()
+    axes.imshow(picture, origin="lower", extent=(-113, 113, -113, 113), interpolation="nearest")
+    hull = np.vstack((srgb_ab_hull(), srgb_ab_hull()[:1]))
+    axes.plot(*hull.T, color="#444", linewidth=0.8)
+    if bins is not None:
+        axes.plot(*np.asarray(bins).T, ".", color="#222", markersize=2)
+    ab_axes(axes)
+
+
+def ab_axes(axes):
+    axes.set(xlim=(-113, 113), ylim=(-113, 113), xlabel="a (green to magenta)", ylabel="b (blue to yellow)", aspect="equal")
+
+
+def bin_map(axes, bins, values, label="", logarithmic=False, size=26):
+    """One value a bin, as the darkness of a square at the bin's place; white is none."""
+    from matplotlib.colors import LogNorm
+
+    values = np.asarray(values, float)
+    norm = LogNorm(max(values[values > 0].min(), values.max() * 1e-5), values.max()) if logarithmic else None
+    image = axes.scatter(*np.asarray(bins).T, c=np.where(values > 0, values, np.nan), marker="s", s=size, cmap="viridis_r", norm=norm)
+    axes.figure.colorbar(image, ax=axes, shrink=0.8, label=label)
+    ab_axes(axes)
+
+
+def bin_colors(bins, lightness=60.0):
+    """An sRGB colour for each bin to draw it with: (Q, 3) in 0..1, clipped to the gamut."""
+    bins = torch.as_tensor(np.asarray(bins), dtype=torch.float32)
+    return lab_to_rgb(torch.cat((torch.full((len(bins), 1), lightness), bins), 1)).numpy()
+
+
+def distribution(axes, bins, probabilities, lightness=60.0, scale=900):
+    """A distribution over bins: a disc in the bin's own colour, its area the probability; the largest are labelled."""
+    bins, probabilities = np.asarray(bins), np.asarray(probabilities, float)
+    axes.scatter(*bins.T, s=2, color="#bbb")
+    axes.scatter(*bins.T, s=scale * probabilities, c=bin_colors(bins, lightness), edgecolors="#333", linewidths=0.6)
+    for index in np.argsort(-probabilities)[:5]:
+        if probabilities[index] > 0.04:
+            axes.annotate(f"{probabilities[index]:.2f}", bins[index], fontsize=7, ha="center", va="center")
+    ab_axes(axes)
+
+
+def photographs(photos, titles=None, columns=None, height=1.7):
+    """Photographs in a grid: list of (H, W, 3) or (H, W) uint8 arrays.  Returns a Figure."""
+    columns = min(columns or len(photos), len(photos))
+    rows = -(-len(photos) // columns)
+    figure, axes = new_figure(columns, rows, width=height * 1.05 * columns, height=(height + 0.25) * rows, squeeze=False)
+    for axis, photo, title in zip(axes.flat, photos, titles or [""] * len(photos)):
+        axis.imshow(photo, cmap="gray", vmin=0, vmax=255)
+        axis.set_title(title, fontsize=8, loc="center")
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure
+
+
+def recolored(rgb8, ab):
+    """A photograph with other colours: (H, W, 3) uint8 and ab (2, H/4, W/4) -> (H, W, 3) uint8."""
+    from repro.colorizer import join
+
+    return join(rgb8, ab)
+
+
+def lightness_only(rgb8):
+    """What the network is given, as a gray photograph: (H, W, 3) uint8 -> (H, W, 3) uint8."""
+    from repro.color import rgb8_to_lightness
+
+    lightness = torch.from_numpy(rgb8_to_lightness(rgb8))
+    return lab_to_rgb8(torch.stack((lightness, torch.zeros_like(lightness), torch.zeros_like(lightness)), -1))
+
+
+def training_curves(histories):
+    """Validation loss and rebalanced AuC against steps: {objective: list of dicts}.  Returns a Figure."""
+    figure, axes = new_figure(3, width=9.6)
+    for name, history in histories.items():
+        for axis, field in zip(axes, ("validation_loss", "auc", "auc_rebalanced")):
+            values = [row[field] for row in history]
+            if field == "validation_loss":
+                values = [value / values[0] for value in values]
+            axis.plot([row["step"] for row in history], values, LINES[name], marker=MARKERS[name], markersize=3, color=COLORS[name], label=name)
+    for axis, title in zip(axes, ("validation loss, first = 1", "AuC", "rebalanced AuC")):
+        axis.set(title=title, xlabel="step")
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def error_curves(curves, title):
+    """Share of pixels within t ab units of the truth: {name: (151,)}.  Returns a Figure."""
+    figure, axes = new_figure(width=4.4, height=3.2)
+    for name, curve in curves.items():
+        axes.plot(np.arange(len(curve)), curve, linestyle=LINES.get(name, "-"), color=COLORS.get(name), label=name)
+    axes.set(title=title, xlabel="t (ab units)", ylabel="share of pixels within t", xlim=(0, 150), ylim=(0, 1))
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def expected_against_learned(comparisons, title):
+    """Theory against network: a point for each colour's share, the diagonal where they agree.  Returns a Figure."""
+    figure, axes = new_figure(width=4.2, height=4.0)
+    axes.plot([0, 1], [0, 1], color="#999", linewidth=0.8)
+    axes.fill_between([0, 1], [-0.1, 0.9], [0.1, 1.1], color="#eee", zorder=0)
+    for comparison in comparisons:
+        axes.plot(comparison.expected, comparison.learned, "o", markersize=4, label=comparison.thing)
+        for name, x, y in zip(comparison.colours, comparison.expected, comparison.learned):
+            if abs(x - y) > 0.06:
+                axes.annotate(f"{comparison.thing}, {name}", (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
+    axes.set(title=title, xlabel="share, as theory predicts", ylabel="share, as learned", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    return figure

@@ -1,0 +1,137 @@
+"""k-means data-dependent initialisation (Kraehenbuehl, Doersch, Donahue, Darrell, ICLR 2016, arXiv 1511.06856).
+
+From input to output, each layer's weights are (1) the k-means centroids of whitened patches of its own input, then
+(2) scaled and shifted channel by channel, so that over the sample every channel has mean `beta` and variance 1 before
+its ReLU. At last (3) whole layers are rescaled against each other, so that the ratio of gradient to weight is the same
+in every layer and all of them learn at one pace; what the network computes stays the same.
+"""
+
+import torch
+import torch.nn.functional as F
+from sklearn.cluster import KMeans
+from torch import nn
+
+from repro.network import convolutions
+
+PATCHES = 10_000  # a layer
+
+
+@torch.no_grad()
+def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
+    """Initialise the network in place from a sample of photographs.
+
+    network: a ColorizationNet.  lightness: (N, 1, H, W) float32, 0..100, some 16 photographs or more.
+    beta: the mean of every channel before its ReLU.  rescale: do step 3 as well.  Deterministic given the seed.
+    Raises ValueError if the sample has no variation, as a blank page.
+    """
+    if float(lightness.std()) < 1e-3:
+        raise ValueError("the sample has no variation in lightness; k-means needs photographs")
+    generator = torch.Generator().manual_seed(seed)
+    training = network.training
+    network.train()
+    features = (lightness - 50) / 100
+    for name, layer in network.layers.items():
+        convolution = layer[0]
+        set_centroids(convolution, features, generator)
+        normalize_channels(convolution, features, beta)
+        if len(layer) == 3:
+            layer[2].reset_parameters()
+        features = layer(features)
+    if rescale:
+        equalize_gradient_ratios(network, lightness, generator)
+    refresh_batch_statistics(network, lightness)
+    return network.train(training)
+
+
+def set_centroids(convolution, features, generator):
+    """Step 1: weights from k-means on whitened patches of the layer's input.  features: (N, C, h, w)."""
+    transposed = isinstance(convolution, nn.ConvTranspose2d)
+    patches = sample_patches(convolution, features, generator)  # (P, C * k * k)
+    patches = patches - patches.mean(0)
+    variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+    keep = variance > 1e-4 * variance[-1]  # directions without variance would be amplified noise
+    whitening = directions[:, keep] / variance[keep].sqrt()  # (C * k * k, kept)
+    seed = int(torch.randint(2**31, (), generator=generator))
+    clusters = convolution.out_channels
+    kmeans = KMeans(clusters, init="random", n_init=1, max_iter=20, random_state=seed).fit((patches @ whitening).numpy())
+    centroids = torch.from_numpy(kmeans.cluster_centers_).to(patches) @ whitening.T
+    if transposed:  # (out, C, 2, 2): each of the four output phases sees a 2 x 2 part of the 4 x 4 kernel
+        small = centroids.view(clusters, convolution.in_channels, 2, 2).transpose(0, 1)
+        convolution.weight.copy_(small.flip(2, 3).repeat_interleave(2, 2).repeat_interleave(2, 3))
+    else:
+        convolution.weight.copy_(centroids.view_as(convolution.weight))
+    convolution.bias.zero_()
+
+
+def sample_patches(convolution, features, generator, count=PATCHES):
+    """`count` random patches as the convolution sees them: (count, C * k * k); 2 x 2 ones for the transposed convolution."""
+    if isinstance(convolution, nn.ConvTranspose2d):
+        kernel, dilation, stride, padding = 2, 1, 1, 0
+    else:
+        kernel, dilation = convolution.kernel_size[0], convolution.dilation[0]
+        stride, padding = convolution.stride[0], convolution.padding[0]
+    each = -(-count // len(features))
+    patches = []
+    for one in features:
+        columns = F.unfold(one[None], kernel, dilation, padding, stride)[0]  # (C * k * k, positions)
+        chosen = torch.randperm(columns.shape[1], generator=generator)[:each]
+        patches.append(columns[:, chosen].T)
+    return torch.cat(patches).float()
+
+
+def normalize_channels(convolution, features, beta=0.0):
+    """Step 2: scale and shift every output channel to mean beta and variance 1 over the sample."""
+    output = convolution(features)
+    mean, deviation = output.mean((0, 2, 3)), output.std((0, 2, 3)).clamp_min(1e-6)
+    shape = (1, -1, 1, 1) if isinstance(convolution, nn.ConvTranspose2d) else (-1, 1, 1, 1)
+    convolution.weight.div_(deviation.view(shape))
+    convolution.bias.copy_(beta - mean / deviation)
+
+
+def gradient_ratios(network, lightness, generator):
+    """{name: mean squared gradient over mean squared weight} for a random linear loss <output, noise>, as the paper measures it."""
+    network.zero_grad()
+    with torch.enable_grad():
+        output = network(lightness)
+        (output * torch.randn(output.shape, generator=generator)).sum().backward()
+    ratios = {
+        name: float(layer.weight.grad.double().square().mean() / layer.weight.detach().double().square().mean())
+        for name, layer in convolutions(network)
+    }
+    network.zero_grad()
+    return ratios
+
+
+def equalize_gradient_ratios(network, lightness, generator, rounds=3):
+    """Step 3: scale whole layers until all have the same gradient ratio, leaving the network's function as it is.
+
+    A layer multiplied by s has its gradient divided by s, so its ratio falls by s^4 (the paper's alpha / 2 = 1 / 4 of the log
+    squared ratio); what is multiplied into one layer is divided out in the next. Batch normalisation undoes any scale before it, so
+    only the layers after the last one must have scales whose product is 1: their ratios' geometric mean is the target.
+    """
+    names = [name for name, _ in convolutions(network)]
+    tail = [name for name in names if name.startswith("conv8") or name == "out"]
+    for _ in range(rounds):
+        ratios = gradient_ratios(network, lightness, generator)
+        logs = {name: torch.tensor(ratio, dtype=torch.float64).log() for name, ratio in ratios.items()}
+        target = torch.stack([logs[name] for name in tail]).mean()
+        carried = 1.0  # scale of the activations that reach the layer, relative to before
+        for name, convolution in convolutions(network):
+            scale = float(((logs[name] - target) / 4).exp())
+            convolution.weight.mul_(scale)
+            carried *= scale
+            convolution.bias.mul_(carried)
+            if len(network.layers[name]) == 3:
+                carried = 1.0
+
+
+def refresh_batch_statistics(network, lightness):
+    """Set the running statistics of batch normalisation to the sample's, so that evaluation mode works from the start."""
+    norms = [layer[2] for layer in network.layers.values() if len(layer) == 3]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average
+    network(lightness)
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum

@@ -1,0 +1,126 @@
+"""The colorization network (paper, figure 2 and table 4; authors' release): eight blocks, lightness in, ab out.
+
+3x3 convolutions with bias and ReLU, batch normalisation after the last ReLU of blocks 1-7, no pooling:
+resolution is lost by stride and regained by one transposed convolution.
+"""
+
+import torch
+from torch import nn
+
+# block: its convolutions' output channels at width 1, the last one's stride, and their dilation
+BLOCKS = {
+    1: ((64, 64), 2, 1),
+    2: ((128, 128), 2, 1),
+    3: ((256, 256, 256), 2, 1),
+    4: ((512, 512, 512), 1, 1),
+    5: ((512, 512, 512), 1, 2),
+    6: ((512, 512, 512), 1, 2),
+    7: ((512, 512, 512), 1, 1),
+}
+DECODER = (256, 256, 256)  # block 8: a 4x4 transposed convolution of stride 2, then 3x3 convolutions
+MULTIPLE = 8  # height and width must be multiples of this
+
+
+class ColorizationNet(nn.Module):
+    """Lightness (N, 1, H, W) float32, 0..100, to (N, outputs, H/4, W/4): logits of the ab bins, or scaled ab.
+
+    width: multiplies every channel count but the outputs'; 1 is the paper's network (32.2 M parameters).
+    outputs: 313 for classification, 2 for regression.
+    Raises ValueError if H or W is not a multiple of 8.
+
+    Layers are children of `layers` under the paper's names: conv1_1 ... conv8_3, then `out`; `taps` hands out their
+    activations.
+    """
+
+    def __init__(self, width=1.0, outputs=313):
+        super().__init__()
+        if not width > 0:
+            raise ValueError(f"width must be positive, got {width}")
+        self.width, self.outputs = width, outputs
+        scaled = lambda channels: max(1, round(channels * width))
+        self.layers = nn.ModuleDict()
+        previous = 1
+        for block, (channels, stride, dilation) in BLOCKS.items():
+            for position, count in enumerate(channels, 1):
+                last = position == len(channels)
+                convolution = nn.Conv2d(
+                    previous, scaled(count), 3, stride if last else 1, padding=dilation, dilation=dilation
+                )
+                norm = [nn.BatchNorm2d(scaled(count))] if last else []
+                self.layers[f"conv{block}_{position}"] = nn.Sequential(convolution, nn.ReLU(), *norm)
+                previous = scaled(count)
+        for position, count in enumerate(DECODER, 1):
+            if position == 1:
+                convolution = nn.ConvTranspose2d(previous, scaled(count), 4, 2, padding=1)
+            else:
+                convolution = nn.Conv2d(previous, scaled(count), 3, padding=1)
+            self.layers[f"conv8_{position}"] = nn.Sequential(convolution, nn.ReLU())
+            previous = scaled(count)
+        self.layers["out"] = nn.Sequential(nn.Conv2d(previous, outputs, 1))
+
+    def forward(self, lightness):
+        for _, features in self._activations(lightness):
+            pass
+        return features
+
+    def taps(self, lightness, names=None):
+        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch normalisation.
+
+        names: which layers, all by default.  Raises KeyError for a name that is no layer.
+        """
+        names = list(self.layers) if names is None else list(names)
+        if unknown := set(names) - set(self.layers):
+            raise KeyError(f"no layer {sorted(unknown)}; the layers are {list(self.layers)}")
+        return {name: features for name, features in self._activations(lightness) if name in names}
+
+    def _activations(self, lightness):
+        height, width = lightness.shape[-2:]
+        if lightness.ndim != 4 or lightness.shape[1] != 1 or height % MULTIPLE or width % MULTIPLE:
+            raise ValueError(
+                f"expected lightness (N, 1, H, W) with H and W multiples of {MULTIPLE}, got {tuple(lightness.shape)}"
+            )
+        features = (lightness - 50) / 100  # the release's centring
+        for name, layer in self.layers.items():
+            features = layer(features)
+            yield name, features
+
+
+def convolutions(network):
+    """(name, convolution) of every layer from input to output."""
+    return [(name, layer[0]) for name, layer in network.layers.items()]
+
+
+def receptive_fields(network):
+    """{name: (receptive field, stride)} in input pixels, one side, from the layers' own kernels, strides and dilations."""
+    field, stride, fields = 1, 1, {}
+    for name, convolution in convolutions(network):
+        if isinstance(convolution, nn.ConvTranspose2d):
+            stride //= convolution.stride[0]
+            reach = 1  # an output pixel of a 4x4, stride 2 transposed convolution sees 2 x 2 input pixels
+            field += reach * stride * convolution.stride[0]
+        else:
+            field += (convolution.kernel_size[0] - 1) * convolution.dilation[0] * stride
+            stride *= convolution.stride[0]
+        fields[name] = (field, stride)
+    return fields
+
+
+def multiply_adds(network, height=256, width=256):
+    """{name: multiply-adds of one forward pass of one photograph}; twice that is the FLOP count."""
+    counts, hooks = {}, []
+
+    def count(name):
+        def hook(layer, inputs, output):
+            taps = layer.kernel_size[0] * layer.kernel_size[1] * layer.in_channels
+            if isinstance(layer, nn.ConvTranspose2d):
+                taps //= layer.stride[0] * layer.stride[1]
+            counts[name] = taps * output.shape[1:].numel()
+
+        return hook
+
+    with torch.device("meta"):
+        shadow = ColorizationNet(network.width, network.outputs)
+        for name, convolution in convolutions(shadow):
+            hooks.append(convolution.register_forward_hook(count(name)))
+        shadow(torch.empty(1, 1, height, width))
+    return counts

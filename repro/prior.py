@@ -1,0 +1,65 @@
+"""How common each colour is, and what a rare one weighs: class rebalancing (paper, section 2.2).
+
+w = ((1 - lambda) p~ + lambda / Q)^-1, scaled so that sum(p~ w) = 1, with lambda = 1/2 and p~ the empirical
+distribution of colours smoothed with a Gaussian of sigma = 5 in the ab plane.
+"""
+
+import torch
+
+from repro.bins import nearest_bin
+from repro.encoding import soft_encode
+
+
+def empirical_prior(ab_batches, bins, soft=False):
+    """Share of pixels in each bin.
+
+    ab_batches: iterable of (..., 2) float tensors, ab units, of any length: one pass, constant memory.
+    bins: (Q, 2).  soft: count soft-encoded colours, as the released prior does, instead of nearest bins, as the paper says.
+    Returns (Q,) float64 that sums to 1.  Raises ValueError if there was no pixel.
+    """
+    counts = torch.zeros(len(bins), dtype=torch.float64)
+    for ab in ab_batches:
+        if soft:
+            indices, weights = soft_encode(ab, bins)
+            counts += torch.bincount(indices.flatten(), weights.flatten().double(), len(bins)).cpu()
+        else:
+            counts += torch.bincount(nearest_bin(ab, bins).flatten(), minlength=len(bins)).cpu()
+    if not counts.sum() > 0:
+        raise ValueError("no pixel to estimate a prior from: every photograph was empty, gray or unreadable")
+    return counts / counts.sum()
+
+
+def smooth(prior, bins, sigma=5.0):
+    """Gaussian smoothing in the ab plane, not along the bin index: every bin hands its mass to its neighbourhood.
+
+    prior: (Q,) sums to 1.  bins: (Q, 2) ab units.  sigma: ab units.  Returns (Q,) float64, sums to 1.
+    """
+    _check_prior(prior)
+    if len(prior) != len(bins):
+        raise ValueError(f"prior has {len(prior)} entries for {len(bins)} bins")
+    if not sigma > 0:
+        raise ValueError(f"sigma must be positive (ab units), got {sigma}")
+    squared = torch.cdist(bins.double(), bins.double()) ** 2
+    share = torch.softmax(squared / (-2 * sigma**2), 0)  # column j: where the mass of bin j goes
+    return share @ prior.double()
+
+
+def rebalancing_weights(prior, uniform_mix=0.5):
+    """Weight of each bin: 1 / ((1 - lambda) p + lambda / Q), scaled so that sum(prior * weights) = 1.
+
+    prior: (Q,) sums to 1, smoothed.  uniform_mix: the paper's lambda, 0 (only the prior) to 1 (no rebalancing).
+    Returns (Q,) float64.  With uniform_mix = 0 a bin that never occurs weighs 0 rather than infinity.
+    """
+    _check_prior(prior)
+    if not 0 <= uniform_mix <= 1:
+        raise ValueError(f"uniform_mix (the paper's lambda) must be 0..1, got {uniform_mix}")
+    prior = prior.double()
+    mixed = (1 - uniform_mix) * prior + uniform_mix / len(prior)
+    weights = torch.where(mixed > 0, 1 / mixed, 0)
+    return weights / (prior * weights).sum()
+
+
+def _check_prior(prior):
+    total = float(prior.sum())
+    if prior.ndim != 1 or bool((prior < 0).any()) or not abs(total - 1) < 1e-3:
+        raise ValueError(f"prior must be (Q,) of shares that sum to 1, got shape {tuple(prior.shape)} with sum {total:g}")

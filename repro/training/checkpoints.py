@@ -1,0 +1,38 @@
+"""The state of a training run: weights, Adam's moments, step and history, in one safetensors file."""
+
+from dataclasses import asdict
+
+from repro.weights import load_weights, save_weights
+
+
+class CheckpointError(Exception):
+    """A checkpoint that this run cannot continue from, and why."""
+
+
+def save_state(folder, network, optimizer, objective, settings, step, history, header):
+    """Write folder/last.safetensors, atomically."""
+    moments = {}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name in ("exp_avg", "exp_avg_sq", "step"):
+            moments[f"adam.{index}.{name}"] = state[name]
+    save_weights(folder / "last.safetensors", network, objective, moments, step=step, history=history, **header)
+
+
+def load_state(folder, network, optimizer, settings, bins):
+    """Put folder/last.safetensors into network and optimizer; returns (step, history).
+
+    Raises CheckpointError if it was written by other settings, naming what differs, WeightsError if it is broken.
+    """
+    path = folder / "last.safetensors"
+    saved, header, moments = load_weights(path, bins)
+    wanted, found = asdict(settings), header["settings"]
+    differences = [f"{name}: {found.get(name)!r} there, {wanted.get(name)!r} here" for name in wanted if found.get(name) != wanted[name]]
+    if differences:
+        raise CheckpointError(f"{path} is of another run ({'; '.join(differences)}); remove it, or use another folder")
+    network.load_state_dict(saved.state_dict())
+    state = {}
+    for name, value in moments.items():
+        _, index, part = name.split(".")
+        state.setdefault(int(index), {})[part] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return header["step"], header["history"]

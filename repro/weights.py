@@ -1,0 +1,87 @@
+"""Weights on disk: safetensors with their settings in the header, so that nothing unpickles and nothing is guessed."""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from repro.bins import fingerprint
+from repro.network import ColorizationNet
+
+
+class WeightsError(Exception):
+    """A weights file that cannot be used, and why."""
+
+
+def write_atomically(path, content):
+    """Write bytes to a temporary file, sync, rename: after a crash or a full disk the old file is still whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_weights(path, network, objective, extra_tensors=None, **settings):
+    """Write a network for `load_weights`.
+
+    objective: an Objective; its name and its bins' fingerprint go into the header, with width, outputs and `settings`
+    (anything JSON holds).  extra_tensors: {name: tensor} kept beside the weights, as an optimiser's state.
+    """
+    header = {
+        "objective": objective.name,
+        "width": network.width,
+        "outputs": network.outputs,
+        "bins": fingerprint(objective.bins),
+        **settings,
+    }
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()} | (extra_tensors or {})
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_atomically(path, save(tensors, {"repro": json.dumps(header)}))
+
+
+def read_header(path):
+    """The settings in a weights file's header, a dict.  Raises WeightsError if it is no weights file of ours."""
+    return _read(path, tensors=False)[0]
+
+
+def load_weights(path, bins):
+    """(network in evaluation mode, header dict, extra tensors) of a file by `save_weights`.
+
+    bins: (Q, 2) that the caller will decode with.  Raises WeightsError, with what was expected, for a file that is missing, broken,
+    of another project, or trained with other bins.
+    """
+    header, tensors = _read(path)
+    if header["bins"] != fingerprint(bins):
+        raise WeightsError(f"{path}: trained with ab bins {header['bins']}, but the bins here are {fingerprint(bins)}")
+    network = ColorizationNet(header["width"], header["outputs"])
+    weights = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+    try:
+        network.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in weights.items()})
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: its tensors do not fit a network of width {header['width']}: {error}") from None
+    extra = {name: value for name, value in tensors.items() if not name.startswith("network.")}
+    return network.eval(), header, extra
+
+
+def _read(path, tensors=True):
+    if not Path(path).is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    try:
+        with safe_open(str(path), "pt") as file:
+            header = json.loads((file.metadata() or {})["repro"])
+            missing = {"objective", "width", "outputs", "bins"} - set(header)
+            if missing:
+                raise KeyError(*missing)
+            return header, {name: file.get_tensor(name) for name in file.keys()} if tensors else {}
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path}: not a weights file of this project, or broken ({type(error).__name__}: {error})") from None
