@@ -23,6 +23,7 @@ def _channels_last_of_three(array, name):
 
 
 @cache
+@torch.inference_mode(False)  # kept tensors must serve autograd too, whoever asks first
 def _matrices(device):
     """(to XYZ over white, and back), transposed for `pixels @ matrix`."""
     forward = RGB_TO_XYZ / WHITE[:, None]
@@ -34,13 +35,15 @@ def rgb_to_lab(rgb01):
     """sRGB in 0..1 to Lab.
 
     rgb01: (..., 3) float tensor, any device.  Returns (..., 3) float32: L 0..100, a, b.
-    Raises ValueError if the last axis is not 3 or the tensor is of integers (0..255 would silently
-    pile up at the gamut's corners).
+    Raises ValueError if the last axis is not 3, or the values are integers or reach far above 1 (0..255
+    would silently pile up at the gamut's corners).
     """
     _channels_last_of_three(rgb01, "rgb01")
     if not rgb01.is_floating_point():
         raise ValueError(f"rgb01 must be floats in 0..1, got {rgb01.dtype}; divide by 255 or use rgb8_to_lab")
     rgb = rgb01.float()
+    if rgb.numel() and float(rgb.detach().max()) > 2:
+        raise ValueError(f"rgb01 must lie in 0..1, but reaches {float(rgb.detach().max()):g}; divide 0..255 by 255")
     linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055).clamp_min(0) ** 2.4, rgb / 12.92)
     xyz = linear @ _matrices(rgb.device)[0]  # (..., 3), white = 1
     f = torch.where(xyz > _LINEAR_LIMIT, xyz.clamp_min(_LINEAR_LIMIT) ** (1 / 3), 7.787 * xyz + 16 / 116)

@@ -212,3 +212,51 @@ def expected_against_learned(comparisons, title):
                 axes.annotate(f"{comparison.thing}, {name}", (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
     axes.set(title=title, xlabel="share, as theory predicts", ylabel="share, as learned", xlim=(0, 1), ylim=(0, 1), aspect="equal")
     return figure
+
+
+def receptive_field(photo, name, field, stride):
+    """What one output pixel of a layer can see: a square of `field` pixels around the photograph's middle.  Returns a Figure."""
+    size = photo.shape[0]
+    low, high = size / 2 - field / 2, size / 2 + field / 2
+    figure, axis = new_figure(width=3.6, height=3.6)
+    axis.imshow(lightness_only(photo))
+    axis.plot([low, high, high, low, low], [low, low, high, high, low], color="#d62828", linewidth=2)
+    axis.set(xlim=(0, size), ylim=(size, 0), title=f"{name}: sees {field} px, a step is {stride} px")
+    return figure
+
+
+def layer_ratios(ratios):
+    """Gradient ratios by layer, each divided by its geometric mean: {initialisation: {layer: ratio}}.  Returns a Figure."""
+    figure, axis = new_figure(width=7.5, height=3.2)
+    for (name, values), marker, line in zip(ratios.items(), "xs^o", ("-.", ":", "--", "-")):
+        heights = np.array(list(values.values()))
+        axis.semilogy(heights / np.exp(np.log(heights).mean()), line, marker=marker, markersize=4, label=name)
+    axis.set(xticks=range(len(values)), title="mean squared gradient over mean squared weight, geometric mean = 1")
+    axis.set_xticklabels(list(values), rotation=60, fontsize=7)
+    axis.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def paired_shares(names, ab, first, second, title):
+    """Two bars for each colour, the second hatched, with their numbers: shares (C,) of colours ab (C, 2).  Returns a Figure."""
+    figure, axis = new_figure(width=5.6, height=2.8)
+    places, paints = np.arange(len(names)), bin_colors(ab)
+    for offset, shares, hatch in ((-0.2, first, None), (0.2, second, "//")):
+        bars = axis.bar(places + offset, shares, 0.38, color=paints, edgecolor="black", hatch=hatch)
+        axis.bar_label(bars, fmt="%.2f", fontsize=7)
+    axis.set(xticks=places, ylim=(0, 1), title=title)
+    axis.set_xticklabels(names)
+    return figure
+
+
+def accuracy_by_temperature(found):
+    """Both AuC figures against temperature: {objective: {T: (plain, rebalanced)}}.  Returns a Figure."""
+    figure, axes = new_figure(2, width=8, height=2.8)
+    for which, (axis, title) in enumerate(zip(axes, ("AuC", "rebalanced AuC"))):
+        for name, values in found.items():
+            heights = [pair[which] for pair in values.values()]
+            axis.plot(list(values), heights, LINES[name], marker=MARKERS[name], color=COLORS[name], label=name)
+        axis.axvline(0.38, color="#999", linewidth=0.8)
+        axis.set(xlabel="temperature T", title=title)
+    axes[0].legend(frameon=False)
+    return figure

@@ -9,6 +9,7 @@ in every layer and all of them learn at one pace; what the network computes stay
 import torch
 import torch.nn.functional as F
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from repro.network import convolutions
@@ -22,7 +23,7 @@ def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
 
     network: a ColorizationNet.  lightness: (N, 1, H, W) float32, 0..100, some 16 photographs or more.
     beta: the mean of every channel before its ReLU.  rescale: do step 3 as well.  Deterministic given the seed.
-    Raises ValueError if the sample has no variation, as a blank page.
+    Raises ValueError if the sample has no variation, as a blank page, or too few pixels for the network's width.
     """
     if float(lightness.std()) < 1e-3:
         raise ValueError("the sample has no variation in lightness; k-means needs photographs")
@@ -48,12 +49,16 @@ def set_centroids(convolution, features, generator):
     transposed = isinstance(convolution, nn.ConvTranspose2d)
     patches = sample_patches(convolution, features, generator)  # (P, C * k * k)
     patches = patches - patches.mean(0)
-    variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+    variance, directions = principal_directions(patches.T @ patches / len(patches))
     keep = variance > 1e-4 * variance[-1]  # directions without variance would be amplified noise
     whitening = directions[:, keep] / variance[keep].sqrt()  # (C * k * k, kept)
     seed = int(torch.randint(2**31, (), generator=generator))
     clusters = convolution.out_channels
-    kmeans = KMeans(clusters, init="random", n_init=1, max_iter=20, random_state=seed).fit((patches @ whitening).numpy())
+    if len(patches) < clusters:
+        raise ValueError(f"{len(patches)} patches for {clusters} channels: the sample needs more or larger photographs")
+    kmeans = KMeans(clusters, init="random", n_init=1, max_iter=20, random_state=seed)
+    with threadpool_limits(2, "openmp"):  # more threads add up in whatever order they finish: other digits every time
+        kmeans.fit((patches @ whitening).numpy())
     centroids = torch.from_numpy(kmeans.cluster_centers_).to(patches) @ whitening.T
     if transposed:  # (out, C, 2, 2): each of the four output phases sees a 2 x 2 part of the 4 x 4 kernel
         small = centroids.view(clusters, convolution.in_channels, 2, 2).transpose(0, 1)
@@ -61,6 +66,15 @@ def set_centroids(convolution, features, generator):
     else:
         convolution.weight.copy_(centroids.view_as(convolution.weight))
     convolution.bias.zero_()
+
+
+def principal_directions(covariance):
+    """Eigenvalues, rising, and eigenvectors (D,), (D, D) of a covariance (D, D) float32."""
+    try:
+        return torch.linalg.eigh(covariance)
+    except torch.linalg.LinAlgError:  # happens in float32 where patches are fewer than their dimensions
+        variance, directions = torch.linalg.eigh(covariance.double())
+        return variance.float(), directions.float()
 
 
 def sample_patches(convolution, features, generator, count=PATCHES):
@@ -85,7 +99,7 @@ def normalize_channels(convolution, features, beta=0.0):
     mean, deviation = output.mean((0, 2, 3)), output.std((0, 2, 3)).clamp_min(1e-6)
     shape = (1, -1, 1, 1) if isinstance(convolution, nn.ConvTranspose2d) else (-1, 1, 1, 1)
     convolution.weight.div_(deviation.view(shape))
-    convolution.bias.copy_(beta - mean / deviation)
+    convolution.bias.sub_(mean).div_(deviation).add_(beta)
 
 
 def gradient_ratios(network, lightness, generator):

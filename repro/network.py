@@ -74,8 +74,7 @@ class ColorizationNet(nn.Module):
         return {name: features for name, features in self._activations(lightness) if name in names}
 
     def _activations(self, lightness):
-        height, width = lightness.shape[-2:]
-        if lightness.ndim != 4 or lightness.shape[1] != 1 or height % MULTIPLE or width % MULTIPLE:
+        if lightness.ndim != 4 or lightness.shape[1] != 1 or any(side % MULTIPLE for side in lightness.shape[2:]):
             raise ValueError(
                 f"expected lightness (N, 1, H, W) with H and W multiples of {MULTIPLE}, got {tuple(lightness.shape)}"
             )

@@ -32,9 +32,8 @@ def soft_cross_entropy(logits, indices, weights, pixel_weights=None):
 
     Equal to the dense sum over all Q bins, without building the (N, Q, h, w) target.
     """
-    logits = logits.permute(0, 2, 3, 1).float()  # (N, h, w, Q): contiguous when the network runs channels_last
-    wanted = (logits.gather(-1, indices) * weights).sum(-1)  # sum_k Z_k logit_k
-    loss = logits.logsumexp(-1) - wanted
+    log_shares = logits.permute(0, 2, 3, 1).float().log_softmax(-1)  # (N, h, w, Q): contiguous when the network runs channels_last
+    loss = -(log_shares.gather(-1, indices) * weights).sum(-1)
     return loss.mean() if pixel_weights is None else (pixel_weights.detach() * loss).mean()
 
 
@@ -57,6 +56,8 @@ class Objective:
             raise ValueError(f"no objective {self.name!r}; there are {', '.join(NAMES)}")
         if (self.class_weights is not None) != (self.name == "rebalanced"):
             raise ValueError("class_weights are for the rebalanced objective, and it needs them")
+        if self.class_weights is not None and len(self.class_weights) != len(self.bins):
+            raise ValueError(f"{len(self.class_weights)} class_weights for {len(self.bins)} bins")
 
     @property
     def outputs(self):

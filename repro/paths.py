@@ -8,7 +8,7 @@ DATA = ROOT / "data"  # downloaded and prepared photographs, outside git
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "results"  # recorded runs, in git
 RUNS = ROOT / "runs"  # training state that can be resumed
-OUTPUTS = ROOT / "outputs"  # what the pipeline wrote
+OUTPUTS = Path(os.environ.get("REPRO_OUTPUTS", ROOT / "outputs"))  # what the pipeline wrote
 SCRATCH = Path(os.environ.get("REPRO_SCRATCH", ROOT / "scratch"))  # what pages run by hand wrote
 
 

@@ -63,11 +63,13 @@ def load_weights(path, bins):
     header, tensors = _read(path)
     if header["bins"] != fingerprint(bins):
         raise WeightsError(f"{path}: trained with ab bins {header['bins']}, but the bins here are {fingerprint(bins)}")
-    network = ColorizationNet(header["width"], header["outputs"])
     weights = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+    weights = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
     try:
-        network.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in weights.items()})
-    except RuntimeError as error:
+        with torch.device("meta"):  # no memory and no random numbers for values that are replaced at once
+            network = ColorizationNet(header["width"], header["outputs"])
+        network.load_state_dict(weights, assign=True)
+    except (RuntimeError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: its tensors do not fit a network of width {header['width']}: {error}") from None
     extra = {name: value for name, value in tensors.items() if not name.startswith("network.")}
     return network.eval(), header, extra
@@ -83,5 +85,5 @@ def _read(path, tensors=True):
             if missing:
                 raise KeyError(*missing)
             return header, {name: file.get_tensor(name) for name in file.keys()} if tensors else {}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: not a weights file of this project, or broken ({type(error).__name__}: {error})") from None

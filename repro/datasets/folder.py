@@ -30,6 +30,7 @@ class Source:
 
     name = "source"
     classes: tuple[str, ...] = ()  # empty when the photographs bear no labels
+    settings = {}  # what to open the source with once more, as far as it is not the default
 
     def items(self, split):
         """The split's photographs, a list of Item sorted by name.  Raises ValueError for an unknown split."""

@@ -28,7 +28,7 @@ class Prepared:
 
     photos: uint8 (N, size, size, 3), memory-mapped, read-only.  labels: int64 (N,), -1 where there is none.
     classes: names of the labels.  names: N names within the source.
-    report: source, split, size, limit; kept, gray and broken (counts); rejected (list of {name, reason}).
+    report: source, settings, split, size, limit; kept, gray and broken (counts); rejected (list of {name, reason}).
     """
 
     photos: np.ndarray
@@ -55,7 +55,7 @@ def prepare(source, split, size, limit=None, destination=None):
     destination.mkdir(parents=True, exist_ok=True)
     fill = _from_bulk if hasattr(source, "bulk") else _from_items
     with _commit(destination / f"{split}.json") as json_file, _commit(destination / f"{split}.npy") as npy_file:
-        report = {"source": source.name, "split": split, "size": size, "limit": limit}
+        report = {"source": source.name, "settings": getattr(source, "settings", {}), "split": split, "size": size, "limit": limit}
         report |= fill(source, split, size, limit, npy_file) | {"classes": list(source.classes)}
         json_file.write_text(json.dumps(report, indent=1), encoding="utf-8")
         (destination / f"{split}.json").unlink(missing_ok=True)  # an older report must never vouch for the new array

@@ -12,6 +12,7 @@ This file is the one door; the rooms behind it are folder.py, imagenette.py, wor
 import importlib.util
 from pathlib import Path
 
+from repro import paths
 from repro.datasets.folder import SPLITS, FolderSource, Item, Source, SourceError, check_split
 from repro.datasets.imagenette import IMAGENETTE_CLASSES, ImagenetteSource, registry
 from repro.datasets.photos import PhotoError, read_photo
@@ -31,6 +32,8 @@ __all__ = [
     "load_prepared",
     "open_source",
     "prepare",
+    "prepared_photographs",
+    "prepared_world",
     "registry",
 ]
 
@@ -99,3 +102,30 @@ def open_source(name, **settings):
     if name not in _SOURCES:
         raise ValueError(f"there is no source {name!r}; choose one of {', '.join(_SOURCES)}")
     return _SOURCES[name](**settings)
+
+
+# ---- what the pages read ----
+
+_BY_HAND = {"train": 600, "val": 100, "test": 100}  # scenes painted for a page that is run by hand before any pipeline
+
+
+def prepared_photographs(split, pipeline=False):
+    """The split that the pipeline's data stage prepared.  For a page run by hand without one, a small painted world."""
+    try:
+        return load_prepared(paths.find(f"data/{split}.json", pipeline, "the data stage").parent, split)
+    except FileNotFoundError:
+        if pipeline:
+            raise
+        return prepare(_world(**_BY_HAND), split, size=64, destination=paths.SCRATCH / "data")
+
+
+def prepared_world(split, pipeline=False, limit=500):
+    """The first `limit` scenes of a split as `world.Scenes`, painted anew with their maps of things; None for photographs.
+
+    As many scenes can be had as one likes: those beyond the prepared ones are as unseen as they are.
+    """
+    report = prepared_photographs(split, pipeline).report
+    if report["source"] != "world":
+        return None
+    source = _world(**report["settings"], **dict.fromkeys(SPLITS, limit))
+    return source.scenes(split, report["size"], limit)

@@ -93,3 +93,18 @@ def ideal_predictions(scenes, bins, class_weights, decode):
         "classification": paint(decoded(None)),
         "rebalanced": paint(decoded(class_weights)),
     }
+
+
+def decoded_things(colorizer, scenes, temperature):
+    """Each many-coloured thing's average prediction, decoded: rows of (thing, most common colour, mode, annealed mean, mean, E[ab]).
+
+    The colours are (2,) arrays in ab units but for the second, its name; E[ab] is the written-down one.
+    """
+    averages, counts = average_outputs(colorizer, scenes)
+    rows = []
+    for index, thing in enumerate(THINGS):
+        if counts[index] and len(thing.colours) > 1:
+            logits = torch.from_numpy(averages[index]).float().clamp_min(1e-9).log()[None, :, None, None]
+            decoded = [colorizer.decode(logits, name, temperature).flatten().numpy() for name in ("mode", "annealed", "mean")]
+            rows.append((thing.name, thing.colours[int(thing.shares().argmax())][1], *decoded, mean_color(thing)))
+    return rows

@@ -10,13 +10,17 @@ import torch
 from repro.bins import nearest_bin
 
 LIMIT = 150.0  # ab units
+THRESHOLDS = 151  # of the curve: 0, 1, ... 150
 
 
 def distances(predicted_ab, true_ab):
-    """Euclidean distance in the ab plane: (..., 2), (..., 2) -> (...) float32."""
+    """Euclidean distance in the ab plane: (..., 2), (..., 2) -> (...) float32.  Raises ValueError as `auc` does."""
     if predicted_ab.shape != true_ab.shape or true_ab.shape[-1] != 2:
         raise ValueError(f"expected two (..., 2) tensors alike, got {tuple(predicted_ab.shape)} and {tuple(true_ab.shape)}")
-    return (predicted_ab.float() - true_ab.float()).norm(dim=-1)
+    error = (predicted_ab.float() - true_ab.float()).norm(dim=-1)
+    if not bool(error.isfinite().all()):
+        raise ValueError("predicted or true ab holds a value that is not finite")
+    return error
 
 
 def auc(predicted_ab, true_ab, weights=None):
@@ -29,8 +33,6 @@ def auc(predicted_ab, true_ab, weights=None):
     weights = torch.ones_like(error) if weights is None else weights.double().expand_as(error)
     if not weights.sum() > 0:
         raise ValueError("no pixel has any weight")
-    if not bool(error.isfinite().all()):
-        raise ValueError("predicted or true ab holds a value that is not finite")
     return float(1 - (weights * error).sum() / weights.sum() / LIMIT)
 
 
@@ -41,23 +43,20 @@ class RawAccuracy:
     pooled over all pixels. A prior from elsewhere would move gray's figure by some 20 points.
     """
 
-    def __init__(self, bins, steps=151):
+    def __init__(self, bins):
         self.bins = bins
         self.count = torch.zeros(len(bins), dtype=torch.float64)
         self.error = torch.zeros(len(bins), dtype=torch.float64)  # sum of min(d, 150) of the pixels of each bin
-        self.within = torch.zeros(len(bins), steps, dtype=torch.float64)  # pixels of each bin by floor(d)
+        self.within = torch.zeros(len(bins), THRESHOLDS + 1, dtype=torch.float64)  # by ceil(d); last: beyond 150
 
     def add(self, predicted_ab, true_ab):
         """Add pixels: two (..., 2) tensors, ab units."""
-        error = distances(predicted_ab, true_ab).flatten().clamp(max=LIMIT)
-        if not bool(error.isfinite().all()):
-            raise ValueError("predicted or true ab holds a value that is not finite")
+        distance = distances(predicted_ab, true_ab).flatten()
         bin_of = nearest_bin(true_ab.reshape(-1, 2), self.bins)
         self.count += torch.bincount(bin_of, minlength=len(self.bins))
-        self.error += torch.bincount(bin_of, error.double(), minlength=len(self.bins))
-        steps = self.within.shape[1]
-        cell = bin_of * steps + error.ceil().long().clamp(max=steps - 1)
-        self.within += torch.bincount(cell, minlength=len(self.bins) * steps).view(-1, steps)
+        self.error += torch.bincount(bin_of, distance.clamp(max=LIMIT).double(), minlength=len(self.bins))
+        cell = bin_of * (THRESHOLDS + 1) + distance.clamp(max=THRESHOLDS).ceil().long()
+        self.within += torch.bincount(cell, minlength=self.within.numel()).view_as(self.within)
         return self
 
     def _weights(self, rebalanced):
@@ -72,4 +71,4 @@ class RawAccuracy:
 
     def curve(self, rebalanced=False):
         """Share of pixels within t of the truth for t = 0..150: (151,) float64."""
-        return (self._weights(rebalanced)[:, None] * self.within).sum(0).cumsum(0)
+        return (self._weights(rebalanced)[:, None] * self.within).sum(0).cumsum(0)[:THRESHOLDS]

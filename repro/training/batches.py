@@ -16,11 +16,10 @@ STRIDE = 4  # the network's output, and so its target, is every 4th pixel
 def training_crops(photos, batch, crop, seed, step):
     """Random crops, half of them mirrored: photos (N, S, S, 3) uint8 -> (batch, crop, crop, 3) uint8.
 
-    Every photograph is seen once an epoch, in an order of its own.  Raises ValueError if the photographs are smaller than the crop.
+    Every photograph is seen once an epoch, in an order of its own.  Raises ValueError if the photographs are smaller than the crop,
+    or there are none.
     """
-    size = photos.shape[1]
-    if size < crop:
-        raise ValueError(f"photographs are stored at {size} pixels, too small for crops of {crop}")
+    size = _check_size(photos, crop)
     rng = np.random.default_rng((seed, step))
     first = step * batch
     crops = np.empty((batch, crop, crop, 3), np.uint8)
@@ -33,13 +32,24 @@ def training_crops(photos, batch, crop, seed, step):
     return crops
 
 
+def _check_size(photos, crop):
+    """The photographs' side in pixels, if crops fit into it."""
+    size = photos.shape[1]
+    if not len(photos):
+        raise ValueError("no photographs")
+    if size < crop:
+        raise ValueError(f"photographs are stored at {size} pixels, too small for crops of {crop}")
+    return size
+
+
 @lru_cache(maxsize=4)
 def _order(seed, epoch, count):
     return np.random.default_rng((seed, 1 << 40, epoch)).permutation(count)
 
 
 def center_crops(photos, crop):
-    """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8."""
+    """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8.  Raises as `training_crops`."""
+    _check_size(photos, crop)
     margin = (photos.shape[1] - crop) // 2
     return photos[:, margin : margin + crop, margin : margin + crop]
 

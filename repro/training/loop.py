@@ -18,8 +18,8 @@ from repro.initialization import kmeans_initialize
 from repro.network import ColorizationNet, convolutions
 from repro.objectives import Objective
 from repro.training.batches import center_crops, to_example, training_crops
-from repro.training.checkpoints import load_state, save_state
-from repro.training.settings import learning_rate
+from repro.training.checkpoints import load_state, photos_fingerprint, save_state
+from repro.training.settings import expect, learning_rate
 from repro.weights import save_weights, write_atomically
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -72,19 +72,22 @@ def train(photos, validation, settings, objective, folder, report=print):
     photos, validation: (N, S, S, 3) uint8 arrays, may be memory-mapped.  settings: TrainingSettings.  objective: Objective.
     folder: where best.safetensors, last.safetensors and curve.csv are written; if last.safetensors of the same settings is there,
     training continues from it.  report: called with each progress line.
-    Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, CheckpointError for a checkpoint of other settings.
+    Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, CheckpointError for a checkpoint of other settings
+    or photographs, ValueError if settings, objective and photographs do not go together.
     """
+    expect(objective.name == settings.objective, f"the settings are for {settings.objective}, so the objective must be too", objective.name)
+    for split in (photos, validation):
+        center_crops(split[:1], settings.crop)
     folder = Path(folder)
     probe = Fabric(accelerator="auto", devices=1)
     precision = best_precision(probe.device.type) if settings.precision == "auto" else settings.precision
     fabric = Fabric(accelerator="auto", devices=1, precision=precision)
-    network = build_network(settings, objective, photos).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(
-        network.parameters(), lr=0.0, betas=(settings.beta1, settings.beta2), weight_decay=settings.mean_loss_weight_decay
-    )
-    start, history = load_state(folder, network, optimizer, settings, objective.bins) if (folder / "last.safetensors").exists() else (0, [])
+    network = build_network(settings, objective, photos).to(fabric.device, memory_format=torch.channels_last)
+    optimizer = adam(network, settings)
+    start, history = load_state(folder, network, optimizer, settings, photos, objective.bins) if (folder / "last.safetensors").exists() else (0, [])
     model, optimizer = fabric.setup(network, optimizer)
-    header = {"settings": asdict(settings), "short_side": photos.shape[1], "trained_on": len(photos)}
+    header = {"settings": asdict(settings), "short_side": photos.shape[1], "trained_on": len(photos),
+              "photos": photos_fingerprint(photos)}
     report(
         f"{settings.objective}: {'continuing at step ' + str(start) if start else 'starting'}, {settings.steps} steps of {settings.batch} crops of "
         f"{settings.crop} px from {len(photos)} photographs, width {settings.width:g}, {precision} on {fabric.device.type}"
@@ -95,16 +98,15 @@ def train(photos, validation, settings, objective, folder, report=print):
         rate = learning_rate(settings.schedule, step, settings.steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        lightness, ab = fabric.to_device(to_example(training_crops(photos, settings.batch, settings.crop, settings.seed, step)))
-        loss = objective.loss(model(lightness.contiguous(memory_format=torch.channels_last)), ab)
-        if not math.isfinite(loss.item()):
-            raise TrainingDiverged(_diverged(settings, step, rate, loss.item(), folder, history))
-        fabric.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        clock.tick(step, loss.item(), rate)
+        crops = training_crops(photos, settings.batch, settings.crop, settings.seed, step)
+        loss = training_step(fabric, model, optimizer, objective, crops)
+        if not math.isfinite(loss):
+            raise TrainingDiverged(_diverged(settings, step, rate, loss, folder, history))
+        clock.tick(step, loss, rate)
         if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:
             scores = validate(model, objective, validation, settings.crop)
+            if not math.isfinite(scores["validation_loss"]):
+                raise TrainingDiverged(_diverged(settings, step, rate, scores["validation_loss"], folder, history))
             history.append({"step": step + 1, "learning_rate": rate, "training_loss": clock.mean_loss(), **scores,
                             "photos_per_second": clock.photos_per_second()})
             report(f"  step {step + 1}: validation loss {scores['validation_loss']:.4f}, AuC {scores['auc']:.3f}")
@@ -112,15 +114,36 @@ def train(photos, validation, settings, objective, folder, report=print):
             if scores["validation_loss"] < best or not (folder / "best.safetensors").exists():
                 best = min(best, scores["validation_loss"])
                 save_weights(folder / "best.safetensors", network, objective, step=step + 1, scores=scores, **header)
-            save_state(folder, network, optimizer, objective, settings, step + 1, history, header)
+            save_state(folder, network, optimizer, objective, step + 1, history, header)
             write_curve(folder / "curve.csv", history)
             clock.resume()
     return TrainingResult(folder / "best.safetensors", folder / "curve.csv", history)
 
 
+def adam(network, settings):
+    """The optimiser, with the rate still to be set."""
+    betas = settings.beta1, settings.beta2
+    return torch.optim.Adam(network.parameters(), lr=0.0, betas=betas, weight_decay=settings.mean_loss_weight_decay, fused=True)
+
+
+def training_step(fabric, model, optimizer, objective, rgb8):
+    """One step on crops (N, crop, crop, 3) uint8.  Returns the loss, a float; one that is not finite changes no weight."""
+    lightness, ab = fabric.to_device(to_example(rgb8))
+    loss = objective.loss(model(lightness.contiguous(memory_format=torch.channels_last)), ab)
+    value = loss.item()
+    if math.isfinite(value):
+        fabric.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return value
+
+
 @torch.no_grad()
 def validate(model, objective, photos, crop, batch=64):
-    """Loss and both AuC figures on the middles of the photographs: {"validation_loss", "auc", "auc_rebalanced"}."""
+    """Loss and both AuC figures on the middles of the photographs: {"validation_loss", "auc", "auc_rebalanced"}.
+
+    A loss that is not finite is handed back alone: no colour can be made of such an output.
+    """
     model.eval()
     colorizer = Colorizer(model, objective.bins, objective.name)
     accuracy, losses = RawAccuracy(objective.bins), []
@@ -128,6 +151,8 @@ def validate(model, objective, photos, crop, batch=64):
         lightness, ab = to_example(center_crops(photos[first : first + batch], crop))
         output = colorizer.predict(lightness)
         losses.append(float(objective.loss(output, ab)) * len(ab))
+        if not math.isfinite(losses[-1]):
+            return {"validation_loss": losses[-1]}
         accuracy.add(colorizer.decode(output).permute(0, 2, 3, 1), ab)
     return {"validation_loss": sum(losses) / len(photos), "auc": accuracy.auc(), "auc_rebalanced": accuracy.auc(rebalanced=True)}
 

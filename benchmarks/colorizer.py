@@ -1,0 +1,48 @@
+"""Colouring whole photographs, beside the network's forward pass on the small copy: time, and peak memory."""
+
+import torch
+
+from benchmarks.measure import Figure, best_seconds, peak_growth
+from benchmarks.photographs import photograph
+from repro.bins import ab_bins
+from repro.color import rgb8_to_lightness
+from repro.colorizer import Colorizer, shrink
+from repro.network import ColorizationNet
+
+MEGAPIXELS = (0.25, 1, 12)
+MODELS = ((0.25, 64), (1.0, 256))  # (width, short side of the small copy): classroom, paper
+
+
+def run(small=False):
+    figures = []
+    for width, short_side in MODELS[:1] if small else MODELS:
+        for megapixels in (0.02,) if small else MEGAPIXELS:
+            whole, forward = tasks(width, short_side, megapixels)
+            seconds = best_seconds({"ours": whole, "forward": forward}, 1 if small else 5)
+            settings = (width, short_side, megapixels)
+            peak = {task: peak_growth(f"benchmarks.colorizer:{task}", *settings) for task in ("whole_photograph", "forward_alone")}
+            name = f"colorize {megapixels:g} megapixels, width {width:g}, {short_side} px"
+            figures += [
+                Figure(name, "its forward pass alone", seconds["ours"], seconds["forward"], reading="plain"),
+                Figure(f"{name}, peak memory", "its forward pass alone", peak["whole_photograph"], max(1, peak["forward_alone"]), "bytes", "plain",
+                       notes={"photograph_bytes": photograph(megapixels).nbytes}),
+            ]
+    return figures
+
+
+def tasks(width, short_side, megapixels):
+    """Two functions of no arguments: colour the photograph; the forward pass that this takes."""
+    torch.manual_seed(0)
+    bins = ab_bins()
+    colorizer = Colorizer(ColorizationNet(width, len(bins)), bins, "rebalanced", short_side)
+    photo = photograph(megapixels)
+    lightness = torch.from_numpy(rgb8_to_lightness(shrink(photo, short_side)))[None, None]
+    return lambda: colorizer.colorize(photo), lambda: colorizer.predict(lightness)
+
+
+def whole_photograph(*settings):
+    return tasks(*settings)[0]
+
+
+def forward_alone(*settings):
+    return tasks(*settings)[1]

@@ -1,0 +1,179 @@
+"""Command line: python -m repro {colorize,data,record}."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+
+def main(arguments=None):
+    """Run one command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m repro", description="Colorful Image Colorization, rebuilt.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_colorize, _add_data, _add_record):
+        add(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept", file=sys.stderr)
+        return 130
+
+
+# ---- colorize ----------------------------------------------------------------------------------------------------
+
+
+def _add_colorize(commands):
+    command = commands.add_parser("colorize", help="colour photographs", description="Colour photographs, at their full size.")
+    command.add_argument("photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="folders are searched for photographs")
+    command.add_argument("--out", required=True, metavar="DIR", help="where the coloured ones are written; made if missing")
+    command.add_argument("--weights", metavar="FILE", help="a trained model (.safetensors); default: the last run's")
+    command.add_argument("--decoding", choices=("annealed", "mean", "mode"), default="annealed")
+    command.add_argument("--temperature", type=float, default=0.38, metavar="T", help="of the annealed mean, default .38")
+    command.set_defaults(run=colorize)
+
+
+def colorize(options):
+    """Colour every photograph named; one line for each that cannot be read; exit code 1 if there was any."""
+    from repro.colorizer import Colorizer
+    from repro.datasets.photos import PhotoError, read_photo
+    from repro.weights import WeightsError
+
+    if not options.temperature > 0:
+        return _fail(f"--temperature must be positive, got {options.temperature:g}; for its limit 0 use --decoding mode")
+    try:
+        pairs = destinations(options.photos, Path(options.out))
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        model = Colorizer.load(options.weights, decoding=options.decoding, temperature=options.temperature)
+    except (FileNotFoundError, WeightsError) as error:
+        return _fail(error)
+    except OSError as error:
+        return _fail(f"cannot write to {options.out}: {error.strerror}")
+    if not pairs:
+        return _fail(f"no photographs in {', '.join(options.photos)}")
+    print(f"weights: {model.origin} ({model.objective})")
+    failed, began = 0, time.monotonic()
+    for number, (source, target) in enumerate(pairs, 1):
+        try:
+            save_photo(model.colorize(read_photo(source)), target)
+        except PhotoError as error:
+            failed += 1
+            print(f"skipped {error}", file=sys.stderr)
+            continue
+        except OSError as error:
+            return _fail(f"cannot write {target}: {error.strerror}; {number - 1 - failed} of {len(pairs)} are done")
+        left = (time.monotonic() - began) / number * (len(pairs) - number)
+        print(f"[{number}/{len(pairs)}] {target}" + (f"  ({left:.0f} s left)" if left >= 5 else ""), flush=True)
+    print(f"{len(pairs) - failed} coloured, {failed} skipped")
+    return 1 if failed else 0
+
+
+def destinations(photos, out):
+    """(source, target) of each photograph: folders keep their inner tree, names keep their ending, nothing is overwritten twice.
+
+    JPEG stays JPEG; anything else becomes PNG.  Two that would land on one name get -2, -3 ...
+    Raises FileNotFoundError for a path that is not there.
+    """
+    from repro.datasets.photos import find_photos
+
+    pairs, taken = [], set()
+    for given in map(Path, photos):
+        for source in find_photos([given]):
+            if out.resolve() in source.resolve().parents and given.is_dir():
+                continue  # what an earlier run wrote into a folder inside the folder
+            inside = source.relative_to(given) if given.is_dir() else Path(source.name)
+            target = out / inside.with_suffix(source.suffix if source.suffix.lower() in (".jpg", ".jpeg") else ".png")
+            stem, count = target.stem, 1
+            while target in taken or target.resolve() == source.resolve():
+                count += 1
+                target = target.with_name(f"{stem}-{count}{target.suffix}")
+            taken.add(target)
+            pairs.append((source, target))
+    return pairs
+
+
+def save_photo(photo, path):
+    """Write (H, W, 3) uint8 whole or not at all: JPEG at quality 95 or PNG, by the path's ending."""
+    import io
+
+    from PIL import Image
+
+    from repro.weights import write_atomically
+
+    buffer = io.BytesIO()
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        Image.fromarray(photo).save(buffer, "JPEG", quality=95, subsampling=0)
+    else:
+        Image.fromarray(photo).save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())
+
+
+# ---- data --------------------------------------------------------------------------------------------------------
+
+
+def _add_data(commands):
+    command = commands.add_parser("data", help="prepare photographs for training (a stage of the pipeline)")
+    command.add_argument("--source", default="world", help="world, bundled, folder or imagenette")
+    command.add_argument("--folder", default="", help="of photographs, for --source folder")
+    command.add_argument("--size", type=int, default=64, help="side of the prepared squares, pixels")
+    command.add_argument("--train", type=int, default=12000, help="photographs to train on, at most; 0: all")
+    command.add_argument("--val", type=int, default=500, help="to validate on, at most; 0: all")
+    command.add_argument("--test", type=int, default=500, help="to measure on, at most; 0: all")
+    command.add_argument("--seed", type=int, default=0, help="of the painted world")
+    command.add_argument("--out", required=True, metavar="DIR")
+    command.set_defaults(run=data)
+
+
+def data(options):
+    """Prepare the three splits of a source; what was set aside is printed with its reason."""
+    from repro.datasets.sources import SPLITS, SourceError, open_source, prepare
+
+    limits = {split: getattr(options, split) or None for split in SPLITS}
+    settings = {}
+    if options.source == "folder":
+        if not options.folder:
+            return _fail("--source folder needs --folder, the folder that holds your photographs (data.folder in params.yaml)")
+        settings = {"root": options.folder}
+    elif options.source == "world":
+        if None in limits.values():
+            return _fail("the painted world has no end: give --train, --val and --test as numbers above 0")
+        settings = {"seed": options.seed, **limits}
+    try:
+        source = open_source(options.source, **settings)
+        for split in SPLITS:
+            report = prepare(source, split, options.size, limits[split], options.out).report
+            print(f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside")
+            for rejected in report["rejected"][:20]:
+                print(f"  {rejected['name']}: {rejected['reason']}")
+    except (SourceError, ValueError) as error:
+        return _fail(error)
+    return 0
+
+
+# ---- record ------------------------------------------------------------------------------------------------------
+
+
+def _add_record(commands):
+    command = commands.add_parser("record", help="keep the last pipeline run's figures in results/, for README to quote")
+    command.add_argument("name", help="of the record, as classroom")
+    command.set_defaults(run=record)
+
+
+def record(options):
+    """Copy what the last pipeline run measured to results/<name>.json."""
+    from repro.records import keep
+
+    try:
+        print(f"written: {keep(options.name)}")
+    except FileNotFoundError as error:
+        return _fail(error)
+    return 0
+
+
+def _fail(message):
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

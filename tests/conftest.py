@@ -1,0 +1,50 @@
+"""What all tests share: one thread, no deadlines, a handful of painted photographs."""
+
+import pytest
+import torch
+from hypothesis import settings
+
+from repro.bins import ab_bins
+from repro.datasets.world import WorldSource
+from repro.network import ColorizationNet
+from repro.training.batches import to_example
+
+torch.set_num_threads(1)  # the tensors here are small: more threads only wait for each other on a busy machine
+settings.register_profile("repro", deadline=None, max_examples=40, derandomize=True, database=None)
+settings.load_profile("repro")
+
+
+@pytest.fixture(scope="session")
+def bins():
+    return ab_bins()
+
+
+@pytest.fixture(scope="session")
+def photos():
+    """24 painted scenes: (24, 32, 32, 3) uint8, read-only."""
+    rgb8 = WorldSource().bulk("train", size=32, limit=24)[0]
+    rgb8.flags.writeable = False
+    return rgb8
+
+
+@pytest.fixture(scope="session")
+def held_out():
+    """8 other scenes: (8, 32, 32, 3) uint8."""
+    return WorldSource().bulk("val", size=32, limit=8)[0]
+
+
+@pytest.fixture(scope="session")
+def lightness(photos):
+    """(24, 1, 32, 32) float32, 0..100."""
+    return to_example(photos)[0]
+
+
+@pytest.fixture
+def tiny_network():
+    """Makes small networks, the same at every call."""
+
+    def make(outputs=313, width=0.03):
+        torch.manual_seed(0)
+        return ColorizationNet(width, outputs)
+
+    return make

@@ -1,0 +1,83 @@
+"""pyproject.toml, requirements.lock, environment.yml and the licences say the same thing, each in its own way."""
+
+import json
+import re
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from repro import __version__
+from repro.paths import DATA, ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = [requirement for extra in PROJECT["optional-dependencies"].values() for requirement in extra]
+REQUIREMENTS = [Requirement(text) for text in PROJECT["dependencies"] + EXTRAS]
+LOCK = (ROOT / "requirements.lock").read_text()
+PINS = {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", LOCK, re.M)}
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+CONDA_PIP = next(entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
+REGISTRY = json.loads((DATA / "registry.json").read_text())
+
+
+def by_name(requirements):
+    return {canonicalize_name(requirement.name): requirement.specifier for requirement in requirements}
+
+
+def test_conda_users_get_the_same_ranges():
+    of_packages = [Requirement(line) for line in CONDA_PIP if not line.startswith("-")]
+    assert by_name(of_packages) == by_name(REQUIREMENTS)
+    assert len(of_packages) == len(REQUIREMENTS)
+
+
+def test_conda_users_get_the_pins_and_the_package_itself():
+    assert [line for line in CONDA_PIP if line.startswith("-")] == ["-c requirements.lock", "-e ."]
+
+
+def test_conda_users_get_the_same_python():
+    assert f"python{PROJECT['requires-python']}" in CONDA["dependencies"]
+    assert "nodefaults" in CONDA["channels"]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.name)
+def test_the_pin_of_a_dependency_is_within_its_range(requirement):
+    assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_the_lock_holds_exact_public_versions_and_no_address():
+    lines = [line for line in LOCK.splitlines() if not line.startswith("#")]
+    assert len(lines) == len(PINS)  # every line is a pin, and no package has two
+    assert "://" not in LOCK and "@" not in LOCK
+    assert all(Version(version).local is None for version in PINS.values())
+    assert canonicalize_name(PROJECT["name"]) not in PINS
+
+
+def test_what_is_needed_here_is_what_is_installed_here():
+    """Where the environment was made by `make`; a deliberate other version (a GPU build, say) has another public version only rarely."""
+    from importlib.metadata import version
+
+    floors = [requirement for requirement in REQUIREMENTS if version(requirement.name) not in requirement.specifier]
+    assert not floors, f"outside pyproject.toml's ranges: {[str(requirement) for requirement in floors]}; run `make setup`"
+
+
+def test_the_version_is_stated_once_or_alike():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert "version" in PROJECT["dynamic"]
+    assert citation["version"] == __version__
+    assert citation["license"] == PROJECT["license"] == "MIT"
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+@pytest.mark.parametrize("source", REGISTRY)
+def test_the_table_of_data_names_each_source_with_its_licence(source):
+    rows = re.findall(rf"^\| `{source}` \|.*\| (.*) \|$", (DATA / "README.md").read_text(), re.M)
+    assert len(rows) == 1, f"data/README.md must have one row for {source}"
+    first_words = " ".join(REGISTRY[source]["licence"].split()[:3])
+    assert rows[0].startswith(first_words)
+
+
+def test_the_table_of_data_names_no_other_source():
+    assert set(re.findall(r"^\| `(\w+)` \|", (DATA / "README.md").read_text(), re.M)) == set(REGISTRY)

@@ -1,0 +1,127 @@
+"""The pages: house rules on what is in git, and every page run top to bottom by nbval in reading order."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from repro import paths
+
+PAGES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
+STAGES = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def cells(page, kind=None):
+    notebook = json.loads(page.read_text())
+    return [cell for cell in notebook["cells"] if kind in (None, cell["cell_type"])]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def parameters(page):
+    """{name: default} of the page's parameters cell."""
+    (cell,) = [cell for cell in cells(page, "code") if "parameters" in cell["metadata"].get("tags", [])]
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(source(cell)).body}
+
+
+@pytest.fixture(params=PAGES, ids=lambda page: page.stem)
+def page(request):
+    return request.param
+
+
+def test_there_are_pages():
+    assert [page.stem[:2] for page in PAGES] == ["00", "01", "02", "03", "04", "05", "06", "11", "12"]
+
+
+def test_nothing_but_source_is_stored(page):
+    notebook = json.loads(page.read_text())
+    assert "widgets" not in notebook["metadata"]
+    for cell in notebook["cells"]:
+        assert not cell.get("outputs") and cell.get("execution_count") is None, source(cell)[:60]
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+
+
+def test_opening_and_closing(page):
+    first, *_, last = cells(page)
+    assert re.match(rf"# {page.stem[:2]} · .+\n\n\*\*.+\*\*", source(first), re.S), "title and the question it answers"
+    assert "*Paper:*" in source(first) and "*Time:*" in source(first)
+    assert "## Exercises" in source(last) and ".ipynb)" in source(last), "exercises, and what comes next"
+    code = [source(cell) for cell in cells(page, "code")]
+    assert "import" in code[0] and "parameters" in cells(page, "code")[1]["metadata"]["tags"]
+    assert any("assert " in cell for cell in code) and any("write_metrics(" in cell for cell in code)
+
+
+def test_cells_are_short_enough_to_read(page):
+    for cell in cells(page, "code"):
+        lines = source(cell).splitlines()
+        assert len(lines) <= 22 and max(map(len, lines)) <= 100, source(cell)[:80]
+    for cell in cells(page, "markdown"):
+        assert len(source(cell).split()) <= 200, source(cell)[:80]
+
+
+def test_no_cell_does_what_belongs_elsewhere(page):
+    code = "\n".join(source(cell) for cell in cells(page, "code"))
+    for forbidden in ("sys.path", "!pip", "%pip", "interact(", "interactive(", "Output(", "tqdm", ".backward()\n    optimizer", 'open("/'):
+        assert forbidden not in code, forbidden
+    assert not re.search(r"""["']/(home|root|tmp|work|Users)/""", code), "an absolute path"
+
+
+def test_every_page_has_a_slider_and_draws_without_it_too(page):
+    code = [source(cell) for cell in cells(page, "code")]
+    if page.stem[:2] == "12":
+        return  # a table of results has nothing to move
+    (demo,) = [cell for cell in code if "slider_demo(" in cell]
+    function = re.search(r"slider_demo\(\s*(\w+)", demo)[1]
+    assert any(re.search(rf"figures\.show\(\s*{function}\(", cell) for cell in code)
+
+
+def test_pictures_have_caption_and_alt_text(page):
+    for cell in cells(page, "code"):
+        for call in ast.walk(ast.parse(source(cell))):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "show":
+                assert len(call.args) == 3, source(cell)
+
+
+def stage_commands():
+    for name, stage in STAGES.items():
+        stage = stage.get("do", stage)
+        commands = stage["cmd"] if isinstance(stage["cmd"], list) else [stage["cmd"]]
+        for command in commands:
+            if command.startswith("papermill"):
+                yield pytest.param(command, id=name)
+
+
+@pytest.mark.parametrize("command", stage_commands())
+def test_the_pipeline_sets_only_parameters_that_the_page_has(command):
+    """papermill only warns about an unknown name, so it would go unseen."""
+    known = parameters(paths.NOTEBOOKS / re.search(r"outputs/clean/(\S+)", command)[1])
+    given = re.findall(r"-p (\w+) ", command + " ")
+    assert set(given) <= set(known) and len(given) == len(set(given))
+    assert "pipeline" in given and known["pipeline"] is False
+    unset = set(known) - set(given) - {"weights"}
+    assert not unset, f"{unset} cannot be set from params.yaml"
+
+
+def test_every_page_is_a_stage():
+    commands = " ".join(param.values[0] for param in stage_commands())
+    assert all(f"outputs/clean/{page.name}" in commands for page in PAGES)
+
+
+def test_pages_run_top_to_bottom_in_reading_order(tmp_path):
+    """As a student who has run nothing yet: every page after the one before, in a scratch folder of its own."""
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-p", "no:xdist",
+         "--rootdir", str(paths.NOTEBOOKS), *map(str, PAGES)],
+        env=os.environ | {"REPRO_SCRATCH": str(tmp_path / "scratch"), "REPRO_OUTPUTS": str(tmp_path / "outputs")},
+        cwd=paths.NOTEBOOKS, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout[-6000:]
+    assert (tmp_path / "scratch/metrics/12_results.json").exists()
+    assert not (tmp_path / "outputs").exists(), "a page run by hand wrote where the pipeline writes"

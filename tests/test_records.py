@@ -1,0 +1,45 @@
+"""Recorded runs, and README's quotes of them."""
+
+import json
+
+import pytest
+
+from repro import paths, records
+
+
+def test_readme_quotes_what_results_hold():
+    readme = (paths.ROOT / "README.md").read_text()
+    assert "<!-- results/" in readme
+    assert records.quote_results(readme) == readme, "run `python -m repro record NAME` after changing results/"
+
+
+@pytest.mark.parametrize("path", sorted(path for path in paths.RESULTS.glob("*.json") if path.stem not in ("published", "benchmarks")), ids=lambda path: path.stem)
+def test_a_record_says_when_on_what_and_from_which_seed(path):
+    run = json.loads(path.read_text())["run"]
+    assert {"date", "hardware", "seed", "python", "torch"} <= set(run)
+
+
+def test_a_changed_number_changes_readme(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    row = {"key": "gray", "name": "gray", "auc": "89.1", "auc_rebalanced": "58.0"}
+    (tmp_path / "published.json").write_text(json.dumps({"table_1": [row]}))
+    record = {
+        "run": {"date": "2020-01-01", "hardware": "abacus", "seed": 3, "python": "3.11", "torch": "2"},
+        "training": {"rebalanced": {"seconds": 90, "samples": 1234}},
+        "raw_accuracy": {"gray": {"auc": 0.8765, "auc_rebalanced": 0.5}, "source": "world", "photographs": 7, "pixels": 64},
+    }
+    (tmp_path / "tiny.json").write_text(json.dumps(record))
+    text = records.quote_results("a\n<!-- results/tiny.json -->\nold\n<!-- end -->\nb")
+    assert "| gray | 89.1 | 58.0 | 87.7 | 50.0 |" in text and "abacus" in text and "old" not in text
+    assert text.startswith("a\n") and text.endswith("\nb")
+
+
+def test_metrics_round_trip_and_say_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "SCRATCH", tmp_path / "scratch")
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path / "outputs")
+    records.write_metrics("page", {"x": 1.5})
+    assert records.read_metrics("page") == {"x": 1.5}
+    with pytest.raises(FileNotFoundError, match="page 99.*make repro"):
+        records.read_metrics("other", made_by="page 99")
+    with pytest.raises(FileNotFoundError):
+        records.read_metrics("page", pipeline=True)
