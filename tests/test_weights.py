@@ -21,7 +21,8 @@ from repro.weights import WeightsError, load_weights, read_header, save_weights,
 def saved(tmp_path, tiny_network, bins):
     network = tiny_network().eval()
     path = tmp_path / "models" / "net.safetensors"
-    save_weights(path, network, Objective("classification", bins), {"adam.0.step": torch.tensor(3.0)}, short_side=64, scores={"auc": 0.9})
+    extra = {"adam.0.step": torch.tensor(3.0)}
+    save_weights(path, network, Objective("classification", bins), extra, short_side=64, scores={"auc": 0.9})
     return path, network
 
 
@@ -101,7 +102,7 @@ OURS = {"objective": "regression", "width": 0.03, "outputs": 2, "bins": "5275882
 
 @pytest.mark.parametrize(
     "metadata",
-    [None, {"format": "pt"}, {"repro": "no json"}, {"repro": "5"}, {"repro": "[]"}, {"repro": "null"}, {"repro": json.dumps({"width": 1.0})}],
+    [None, {"format": "pt"}] + [{"repro": text} for text in ("no json", "5", "[]", "null", '{"width": 1.0}')],
 )
 def test_safetensors_of_another_project(tmp_path, bins, metadata):
     save_file({"weight": torch.zeros(3)}, tmp_path / "x", metadata)

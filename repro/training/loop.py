@@ -75,7 +75,8 @@ def train(photos, validation, settings, objective, folder, report=print):
     Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, CheckpointError for a checkpoint of other settings
     or photographs, ValueError if settings, objective and photographs do not go together.
     """
-    expect(objective.name == settings.objective, f"the settings are for {settings.objective}, so the objective must be too", objective.name)
+    wanted = f"the settings are for {settings.objective}, so the objective must be too"
+    expect(objective.name == settings.objective, wanted, objective.name)
     for split in (photos, validation):
         center_crops(split[:1], settings.crop)
     folder = Path(folder)

@@ -1,0 +1,237 @@
+"""Photograph in, photograph out: size, type and lightness are kept; ab is enlarged where it belongs."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from repro import colorizer as colorizer_module
+from repro import paths
+from repro.bins import ab_bins
+from repro.color import lab_to_rgb8, rgb8_to_lab, rgb8_to_lightness
+from repro.colorizer import Colorizer, interpolation, join, shrink, trained_models
+from repro.objectives import REGRESSION_SCALE, Objective
+from repro.weights import WeightsError, save_weights
+
+SHAPES = [(1, 1), (1, 40), (40, 1), (7, 5), (8, 8), (64, 64), (301, 200), (33, 700)]
+
+
+@pytest.fixture
+def colorizer(tiny_network, bins):
+    return Colorizer(tiny_network(), bins, "classification", short_side=32)
+
+
+def picture(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+# -- whole photographs -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_size_and_type_are_kept(colorizer, shape, channels):
+    photo = picture(*shape, *channels)
+    before = photo.copy()
+    result = colorizer.colorize(photo)
+    assert result.shape == (*shape, 3) and result.dtype == np.uint8
+    assert np.array_equal(photo, before), "the caller's photograph is not touched"
+
+
+@pytest.mark.parametrize("decoding", ["annealed", "mean", "mode"])
+def test_lightness_is_kept(colorizer, decoding):
+    """To half a level a channel, that is .5 L, as long as sRGB can show the colour at that lightness; here ab stays small."""
+    photo = np.random.default_rng(0).integers(70, 190, (61, 47), dtype=np.uint8)
+    colorizer.decode = lambda *args: torch.full((1, 2, 8, 8), 12.0)
+    lightness = rgb8_to_lightness(np.repeat(photo[..., None], 3, 2))
+    found = rgb8_to_lab(colorizer.colorize(photo, decoding))
+    assert np.abs(found[..., 0] - lightness).max() < 0.5
+    assert np.abs(found[..., 1:] - 12).max() < 2
+
+
+def test_only_lightness_of_a_color_photograph_is_used(colorizer):
+    """A colour and the gray of its lightness (to a level) come out alike."""
+    photo = picture(32, 32, 3)
+    gray = colorizer.colorize(photo)
+    swapped = rgb8_to_lab(photo)
+    swapped[..., 1:] *= -0.3
+    other = lab_to_rgb8(swapped)
+    same = np.abs(rgb8_to_lightness(other) - rgb8_to_lightness(photo)) < 0.3
+    difference = np.abs(colorizer.colorize(other).astype(int) - gray)[same]
+    assert same.mean() > 0.5 and np.median(difference) <= 2
+
+
+def test_views_and_read_only_arrays_are_fine(colorizer):
+    photo = picture(40, 60, 3)
+    photo.flags.writeable = False
+    expected = colorizer.colorize(np.ascontiguousarray(photo[::-1, ::2]))
+    assert np.array_equal(colorizer.colorize(photo[::-1, ::2]), expected)
+    assert colorizer.colorize(np.broadcast_to(np.uint8(90), (20, 30))).shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        picture(8, 8).astype(np.float32), picture(8, 8) > 5, "photo.jpg",
+        picture(8, 8, 4), picture(8, 8, 1), picture(2, 8, 8, 3), picture(8), picture(0, 8),
+    ],
+)
+def test_what_is_no_photograph_is_refused(colorizer, photo):
+    with pytest.raises(ValueError, match=r"expected a photograph \(H, W\) or \(H, W, 3\) uint8, got"):
+        colorizer.colorize(photo)
+
+
+# -- decoding --------------------------------------------------------------------------------------------------------
+
+
+def test_decodings_and_temperature_make_a_difference(colorizer):
+    output = torch.randn(1, 313, 4, 4) * 3
+    found = [colorizer.decode(output, *how) for how in (("annealed",), ("annealed", 1.0), ("mean",), ("mode",))]
+    assert torch.equal(found[1], found[2])
+    assert not torch.allclose(found[0], found[2]) and not torch.allclose(found[0], found[3])
+    assert torch.equal(colorizer.decode(output), found[0])
+
+
+def test_an_unknown_decoding_or_temperature_is_named(colorizer):
+    with pytest.raises(ValueError, match="no decoding 'median'; there are annealed, mean, mode"):
+        colorizer.colorize(picture(8, 8), "median")
+    for temperature in (0, -1):
+        with pytest.raises(ValueError, match="temperature must be positive"):
+            colorizer.colorize(picture(8, 8), temperature=temperature)
+
+
+def test_regression_ignores_decoding_and_temperature(tiny_network, bins):
+    colorizer = Colorizer(tiny_network(2), bins, "regression", 32)
+    output = torch.randn(1, 2, 4, 4)
+    for how in ((), ("mode",), ("annealed", 0.01)):
+        assert torch.equal(colorizer.decode(output, *how), output * REGRESSION_SCALE)
+    with pytest.raises(ValueError, match="no decoding"):
+        colorizer.decode(output, "median")
+
+
+# -- the small copy --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "shape, small",
+    [
+        ((640, 640), (64, 64)),
+        ((640, 960), (64, 96)),
+        ((30, 40), (64, 88)),  # 40 * 64 / 30 = 85.3: the nearest multiple of 8
+        ((100, 1000), (24, 256)),  # long side at most 4 * 64, so the short one is 25.6
+        ((1, 1000), (8, 256)),
+        ((1, 1), (64, 64)),
+    ],
+)
+def test_the_small_copy(shape, small):
+    assert shrink(picture(*shape, 3), 64).shape == (*small, 3)
+
+
+# -- enlarging -------------------------------------------------------------------------------------------------------
+
+
+def test_interpolation_by_hand():
+    """Four values stand for pixels 0, 4, 8, 12 of 16.
+
+    At length 16 pixel i lies at i / 4, at most 3: pixel 1 is 3/4 of value 0 and 1/4 of value 1.
+    At length 8 pixel i is centred on pixel 2 i + .5: the first at 1/8.
+    """
+    same, half = interpolation(16, 4), interpolation(8, 4)
+    assert same[0].tolist() == [1, 0, 0, 0] and same[1].tolist() == [0.75, 0.25, 0, 0] and same[12].tolist() == [0, 0, 0, 1]
+    assert same[15].tolist() == [0, 0, 0, 1]
+    assert half[0].tolist() == [0.875, 0.125, 0, 0]
+    assert interpolation(3, 1).tolist() == [[1], [1], [1]]
+
+
+@pytest.mark.parametrize("length", [1, 5, 16, 301, 4000])
+@pytest.mark.parametrize("count", [1, 2, 16])
+def test_interpolation_shares_sum_to_one(length, count):
+    matrix = interpolation(length, count)
+    assert matrix.shape == (length, count) and (matrix >= 0).all()
+    assert matrix.sum(1).numpy() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("height, width", [(64, 96), (128, 192), (301, 455), (32, 48)])
+def test_colors_linear_in_position_come_back_linear(height, width):
+    """Output i of the network stands for pixel 4 i of the small copy: a ramp is put exactly where it was, at every size."""
+    small = torch.arange(0, 64, 4.0), torch.arange(0, 96, 4.0)  # rows and columns that ab was sampled at
+    ab = torch.stack(((small[0][:, None] / 2 - 15).expand(16, 24), (small[1] / 4 - 12).expand(16, 24)))
+    result = rgb8_to_lab(join(np.full((height, width, 3), 119, np.uint8), ab))
+    rows, columns = ((np.arange(n) + 0.5) * size / n - 0.5 for n, size in ((height, 64), (width, 96)))
+    inside = np.ix_((rows >= 0) & (rows <= 60), (columns >= 0) & (columns <= 92))
+    expected = np.broadcast_to((rows / 2 - 15)[:, None], (height, width)), np.broadcast_to(columns / 4 - 12, (height, width))
+    for channel in (0, 1):
+        error = np.abs(result[..., 1 + channel] - expected[channel])[inside]
+        assert error.mean() < 0.5 and error.max() < 1.5, "more than rounding to bytes"
+
+
+@pytest.mark.parametrize("strip", [1, 7, 100, 5000])
+def test_strips_make_no_difference(monkeypatch, strip):
+    photo, ab = picture(41, 29, 3), torch.randn(2, 8, 6) * 20
+    whole = join(photo, ab)
+    monkeypatch.setattr(colorizer_module, "STRIP", strip)
+    assert np.abs(join(photo, ab).astype(int) - whole).max() <= 1  # sums in another order may round the other way
+    assert (join(photo, ab) == whole).mean() > 0.999
+
+
+BIG = """
+import resource, numpy, torch
+torch.set_num_threads(1)
+from repro.bins import ab_bins
+from repro.colorizer import Colorizer
+from repro.network import ColorizationNet
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MiB
+colorizer = Colorizer(ColorizationNet(0.03), ab_bins(), "classification", 64)
+colorizer.colorize(numpy.zeros((900, 900), numpy.uint8))
+before = peak()
+colorizer.colorize(numpy.full((4000, 6000), 120, numpy.uint8))
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in other units elsewhere")
+def test_memory_of_a_big_photograph():
+    """24 megapixels: 23 MiB of gray, 69 as RGB, 69 of result; as Lab floats at once it would take 275 more, several times."""
+    run = subprocess.run([sys.executable, "-c", BIG], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 250
+
+
+# -- loading ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path / "outputs")
+    monkeypatch.setattr(paths, "SCRATCH", tmp_path / "scratch")
+    return tmp_path
+
+
+def save(path, network, name, **settings):
+    save_weights(path, network, Objective(name, ab_bins(), torch.ones(313) if name == "rebalanced" else None), **settings)
+
+
+def test_load_takes_the_settings_of_the_file_and_options_over_them(tmp_path, tiny_network):
+    path = tmp_path / "w.safetensors"
+    save(path, tiny_network(), "classification", short_side=48)
+    loaded, changed = Colorizer.load(path), Colorizer.load(path, short_side=96, decoding="mode", temperature=0.5)
+    assert (loaded.objective, loaded.short_side, loaded.decoding, loaded.temperature) == ("classification", 48, "annealed", 0.38)
+    assert (changed.short_side, changed.decoding, changed.temperature) == (96, "mode", 0.5)
+    assert loaded.origin == str(path)
+    photo = picture(30, 40)
+    assert np.array_equal(loaded.colorize(photo), Colorizer(tiny_network(), ab_bins(), "classification", 48).colorize(photo))
+
+
+def test_without_weights_it_says_what_to_run(places):
+    with pytest.raises(WeightsError, match="no trained weights yet: run `make repro`"):
+        Colorizer.load()
+    with pytest.raises(FileNotFoundError, match="page 04"):
+        trained_models()
+
+
+def test_the_default_is_the_rebalanced_model(places, tiny_network):
+    save(places / "outputs/models/rebalanced.safetensors", tiny_network(), "rebalanced")
+    save(places / "outputs/models/regression.safetensors", tiny_network(2), "regression")
+    assert Colorizer.load().objective == "rebalanced"
+    assert list(trained_models()) == ["regression", "rebalanced"], "in the paper's order, those there are"

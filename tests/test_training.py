@@ -1,0 +1,391 @@
+"""Training: settings, schedules, batches, and runs that continue as if they had never been interrupted."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from repro import paths
+from repro.bins import ab_bins
+from repro.color import rgb8_to_lab, rgb8_to_lightness
+from repro.colorizer import Colorizer
+from repro.objectives import Objective
+from repro.training import loop
+from repro.training.batches import center_crops, to_example, training_crops
+from repro.training.checkpoints import CheckpointError
+from repro.training.loop import TrainingDiverged, build_network, train
+from repro.training.settings import TrainingSettings, learning_rate
+from repro.weights import WeightsError, read_header
+
+TINY = TrainingSettings(
+    "classification", width=0.03, steps=6, batch=4, crop=16, schedule="0:2e-3", initialization="he", validate_every=2,
+    precision="32-true",
+)
+
+
+def goal(settings=TINY):
+    bins = ab_bins()
+    return Objective(settings.objective, bins, torch.linspace(0.2, 3, 313) if settings.objective == "rebalanced" else None)
+
+
+def quiet(line):
+    pass
+
+
+# -- settings --------------------------------------------------------------------------------------------------------
+
+
+def test_the_defaults_are_the_papers():
+    settings = TrainingSettings()
+    assert (settings.steps, settings.batch, settings.crop, settings.beta1, settings.beta2) == (450_000, 40, 176, 0.9, 0.99)
+    rates = [learning_rate(settings.schedule, step, settings.steps) for step in (0, 199_999, 200_000, 374_999, 375_000, 449_999)]
+    assert rates == [3e-5, 3e-5, 1e-5, 1e-5, 3e-6, 3e-6]
+
+
+def test_weight_decay_is_converted_for_a_mean_loss():
+    """Crop 176: 44 x 44 = 1936 output pixels, 1e-3 / 1936 = 5.165e-7."""
+    assert TrainingSettings().mean_loss_weight_decay == pytest.approx(5.165e-7, rel=1e-4)
+    assert replace(TrainingSettings(), crop=64).mean_loss_weight_decay == pytest.approx(1e-3 / 256)
+
+
+def test_converted_decay_does_what_the_release_does():
+    """One parameter vector, a loss summed over 9 pixels with decay d: Adam makes the same steps on the mean with d / 9."""
+    targets = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
+    ends = []
+    for divisor in (1, 9):
+        weight = torch.ones(3, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.Adam([weight], lr=0.01, weight_decay=0.9 / divisor, eps=1e-30)
+        for _ in range(50):
+            optimizer.zero_grad()
+            ((weight - targets).square().sum() / divisor).backward()
+            optimizer.step()
+        ends.append(weight.detach())
+    assert torch.allclose(*ends, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"objective": "l2"}, "objective must be one of"),
+        ({"width": 0}, "width must be positive"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"batch": -1}, "batch must be at least 1"),
+        ({"validate_every": 0}, "validate_every must be at least 1"),
+        ({"crop": 60}, "crop must be a multiple of 8"),
+        ({"crop": 8}, "at least 16"),
+        ({"initialization": "zeros"}, "initialization must be one of"),
+        ({"schedule": "linear 1e-3"}, "a schedule is 'cosine RATE' or"),
+    ],
+)
+def test_wrong_settings_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **change)
+
+
+def test_the_key_tells_settings_apart():
+    changes = {"seed": 1}, {"schedule": "0:1e-3"}, {"objective": "regression"}, {}
+    assert len({replace(TINY, **change).key() for change in changes}) == 4 and TINY.key() == replace(TINY).key()
+    assert TINY.key().startswith("classification-")
+
+
+# -- schedules -------------------------------------------------------------------------------------------------------
+
+
+def test_cosine_by_hand():
+    """100 steps: rise over 2 (half, whole), then from the peak down; half-way at 2 + 49 the cosine is 0, so half the peak."""
+    assert [learning_rate("cosine 2e-3", step, 100) for step in (0, 1, 2, 51)] == pytest.approx([1e-3, 2e-3, 2e-3, 1e-3])
+    assert learning_rate("cosine 2e-3", 99, 100) < 2e-6
+
+
+@given(st.integers(1, 3000), st.floats(1e-6, 1))
+def test_cosine_rises_then_falls_and_never_exceeds_its_peak(steps, peak):
+    rates = np.array([learning_rate(f"cosine {peak}", step, steps) for step in range(steps)])
+    top = rates.argmax()
+    assert (np.diff(rates[: top + 1]) >= 0).all() and (np.diff(rates[top:]) <= 1e-15).all()
+    assert rates.max() == pytest.approx(peak) and (rates > 0).all()
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["", "1e-3", "cosine", "cosine 1e-3 2", "cosine fast", "10:1e-3", "0:1e-3 20:1e-4 10:1e-5", "0:", "0:1e-3 x:1e-4", "0:1:2", "0.5:1e-3"],
+)
+def test_wrong_schedules_are_quoted(schedule):
+    with pytest.raises(ValueError, match="in rising steps, got"):
+        learning_rate(schedule, 0, 100)
+
+
+# -- batches ---------------------------------------------------------------------------------------------------------
+
+
+def numbered(count, size=16):
+    """Photographs that know their number: red channel."""
+    photos = np.zeros((count, size, size, 3), np.uint8)
+    photos[..., 0] = np.arange(count)[:, None, None]
+    return photos
+
+
+def numbers(photos, batch, seed, step):
+    return training_crops(photos, batch, 16, seed, step)[:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize("count, batch", [(12, 4), (10, 4), (7, 3), (3, 8)])
+def test_every_photograph_once_an_epoch_in_an_order_of_its_own(count, batch):
+    steps = -(-3 * count // batch)
+    seen = [n for step in range(steps) for n in numbers(numbered(count), batch, 0, step)]
+    epochs = [seen[first : first + count] for first in range(0, 3 * count, count)]
+    assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
+    assert count < 5 or len(set(map(tuple, epochs))) == 3
+
+
+def test_a_batch_depends_on_seed_and_step_only(photos):
+    first = training_crops(photos, 5, 16, seed=1, step=9)
+    for step in (3, 0, 8):
+        training_crops(photos, 5, 16, seed=1, step=step)
+    np.random.seed(0)
+    assert np.array_equal(training_crops(photos, 5, 16, seed=1, step=9), first)
+    assert not np.array_equal(training_crops(photos, 5, 16, seed=2, step=9), first)
+    assert not np.array_equal(training_crops(photos, 5, 16, seed=1, step=10), first)
+
+
+def test_crops_are_windows_half_of_them_mirrored():
+    size = 20
+    photos = np.zeros((1, size, size, 3), np.uint8)
+    photos[..., 0], photos[..., 1] = np.arange(size)[:, None], np.arange(size)  # every pixel knows its place
+    crops = np.concatenate([training_crops(photos, 10, 16, 0, step) for step in range(40)])
+    mirrored = crops[:, 0, 0, 1] > crops[:, 0, 1, 1]
+    assert 0.4 < mirrored.mean() < 0.6
+    straight = np.where(mirrored[:, None, None, None], crops[:, :, ::-1], crops)
+    corners = straight[:, 0, 0, :2]
+    assert set(corners[:, 0]) == set(corners[:, 1]) == set(range(5)), "all places, the last one too"
+    offsets = np.stack(np.meshgrid(np.arange(16), np.arange(16), indexing="ij"), -1)
+    assert (straight[..., :2] == corners[:, None, None] + offsets).all()
+
+
+def test_the_callers_photographs_are_not_touched(photos):
+    training_crops(photos, 4, 32, 0, 0)[:] = 0
+    assert photos.any()
+
+
+@pytest.mark.parametrize("crops", [lambda photos: training_crops(photos, 4, 40, 0, 0), lambda photos: center_crops(photos, 40)])
+def test_crops_that_do_not_fit_are_refused(photos, crops):
+    with pytest.raises(ValueError, match="stored at 32 pixels, too small for crops of 40"):
+        crops(photos)
+    with pytest.raises(ValueError, match="no photographs"):
+        crops(photos[:0])
+
+
+def test_center_crops(photos):
+    assert np.array_equal(center_crops(photos, 16), photos[:, 8:24, 8:24])
+    assert np.array_equal(center_crops(photos, 32), photos)
+
+
+def test_targets_are_every_fourth_pixel(photos):
+    lightness, ab = to_example(photos[:3])
+    assert lightness.shape == (3, 1, 32, 32) and ab.shape == (3, 8, 8, 2)
+    assert np.array_equal(lightness[:, 0].numpy(), rgb8_to_lightness(photos[:3]))
+    assert np.allclose(ab.numpy(), rgb8_to_lab(photos[:3])[:, ::4, ::4, 1:])
+
+
+# -- the network before training -------------------------------------------------------------------------------------
+
+
+def test_initializations(photos):
+    names = "he", "gaussian"
+    networks = {name: build_network(replace(TINY, width=0.25, initialization=name), goal(), photos) for name in names}
+    weight = lambda name: networks[name].layers["conv4_2"][0].weight
+    assert float(weight("gaussian").detach().std()) == pytest.approx(0.01, rel=0.05)
+    assert float(weight("he").detach().std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.05)
+    assert all((layer[0].bias == 0).all() for network in networks.values() for layer in network.layers.values())
+
+
+# -- runs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(photos, held_out, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    lines = []
+    return folder, train(photos, held_out, TINY, goal(), folder, lines.append), lines
+
+
+def same_state(one, other):
+    one, other = load_file(one / "last.safetensors"), load_file(other / "last.safetensors")
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def without_speed(history):
+    return [{name: value for name, value in row.items() if name != "photos_per_second"} for row in history]
+
+
+def test_a_run_leaves_weights_curve_and_history(finished):
+    folder, result, lines = finished
+    assert sorted(path.name for path in folder.iterdir()) == ["best.safetensors", "curve.csv", "last.safetensors"]
+    with open(result.curve) as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["step", "learning_rate", "training_loss", "validation_loss", "auc", "auc_rebalanced", "photos_per_second"]
+    assert [int(row["step"]) for row in rows] == [row["step"] for row in result.history] == [2, 4, 6]
+    assert all(0 <= row["auc"] <= 1 and 0 <= row["auc_rebalanced"] <= 1 for row in result.history)
+    assert lines[0].startswith("classification: starting, 6 steps of 4 crops of 16 px from 24 photographs, width 0.03")
+    assert any("step 6/6" in line and "photographs/s" in line for line in lines)
+
+
+def test_the_best_weights_load_in_the_colorizer(finished):
+    folder, result, _ = finished
+    header = read_header(result.weights)
+    assert header["settings"] == asdict(TINY) and header["short_side"] == 32 and header["trained_on"] == 24
+    best = min(result.history, key=lambda row: row["validation_loss"])
+    assert header["step"] == best["step"] and header["scores"]["validation_loss"] == best["validation_loss"]
+    colorizer = Colorizer.load(result.weights)
+    assert colorizer.short_side == 32 and colorizer.colorize(np.full((20, 30), 90, np.uint8)).shape == (20, 30, 3)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(finished, photos, held_out, tmp_path):
+    torch.rand(7)  # the state of the global generator does not matter
+    again = train(photos, held_out, TINY, goal(), tmp_path / "again", quiet)
+    assert same_state(finished[0], tmp_path / "again")
+    assert without_speed(again.history) == without_speed(finished[1].history)
+    train(photos, held_out, replace(TINY, seed=5), goal(), tmp_path / "other", quiet)
+    assert not same_state(finished[0], tmp_path / "other")
+
+
+@pytest.mark.parametrize("objective", ["regression", "classification", "rebalanced"])
+def test_the_loss_falls(photos, held_out, tmp_path, objective):
+    settings = replace(
+        TINY, objective=objective, width=0.0625, steps=40, batch=8, crop=32, validate_every=20, schedule="cosine 5e-3"
+    )
+    history = train(photos, held_out, settings, goal(settings), tmp_path, quiet).history
+    assert history[1]["training_loss"] < 0.95 * history[0]["training_loss"]
+
+
+def test_kmeans_and_automatic_precision_run(photos, held_out, tmp_path):
+    settings = replace(TINY, initialization="kmeans", precision="auto", crop=32, steps=2)
+    assert np.isfinite(train(photos, held_out, settings, goal(), tmp_path, quiet).history[-1]["validation_loss"])
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop", ["step 2:", "step 4:"])
+def test_an_interrupted_run_continues_bit_for_bit(finished, photos, held_out, tmp_path, stop):
+    """`stop` is reported after validation and before the checkpoint: what came since the last one is done again."""
+
+    def interrupt(line):
+        if stop in line:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(photos, held_out, TINY, goal(), tmp_path, interrupt)
+    lines = []
+    result = train(photos, held_out, TINY, goal(), tmp_path, lines.append)
+    assert ("continuing at step 2" if stop == "step 4:" else "starting") in lines[0]
+    assert same_state(finished[0], tmp_path)
+    assert without_speed(result.history) == without_speed(finished[1].history)
+    best, expected = load_file(tmp_path / "best.safetensors"), load_file(finished[1].weights)
+    assert all(torch.equal(best[name], expected[name]) for name in expected)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, "tests")
+import numpy, torch
+torch.set_num_threads(1)
+from test_training import TINY, goal
+from repro.training.loop import train
+
+def kill(line):
+    if "step 4:" in line:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+photos, held_out = (numpy.load(path) for path in sys.argv[2:])
+train(photos, held_out, TINY, goal(), sys.argv[1], kill)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_killed_run_continues_bit_for_bit(finished, photos, held_out, tmp_path):
+    np.save(tmp_path / "photos.npy", photos)
+    np.save(tmp_path / "held_out.npy", held_out)
+    folder = tmp_path / "run"
+    run = subprocess.run([sys.executable, "-c", KILLED, folder, tmp_path / "photos.npy", tmp_path / "held_out.npy"],
+                         cwd=paths.ROOT, capture_output=True, text=True)
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    train(photos, held_out, TINY, goal(), folder, quiet)
+    assert same_state(finished[0], folder)
+
+
+def test_a_finished_run_is_not_repeated(finished, photos, held_out):
+    folder, result, _ = finished
+    before = (folder / "last.safetensors").read_bytes()
+    again = train(photos, held_out, TINY, goal(), folder, quiet)
+    assert again.history == result.history and (folder / "last.safetensors").read_bytes() == before
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_of_other_settings_is_refused(finished, photos, held_out):
+    with pytest.raises(CheckpointError, match=r"of another run \(steps: 6 there, 8 here; schedule: '0:2e-3' there, '0:1e-3' here\); remove it"):
+        train(photos, held_out, replace(TINY, steps=8, schedule="0:1e-3"), goal(), finished[0], quiet)
+
+
+def test_a_checkpoint_of_other_photographs_is_refused(finished, photos, held_out):
+    for others in (photos[:20], photos[::-1]):
+        with pytest.raises(CheckpointError, match="photos: '.*' there, '.*' here"):
+            train(others, held_out, TINY, goal(), finished[0], quiet)
+
+
+def test_a_broken_checkpoint_is_refused(photos, held_out, tmp_path):
+    (tmp_path / "last.safetensors").write_bytes(b"half")
+    with pytest.raises(WeightsError, match="broken"):
+        train(photos, held_out, TINY, goal(), tmp_path, quiet)
+
+
+def test_what_does_not_go_together_is_refused_before_anything_is_written(photos, held_out, tmp_path):
+    for arguments, message in (
+        ((photos, held_out, TINY, goal(replace(TINY, objective="regression"))), "the objective must be too, got 'regression'"),
+        ((photos, held_out, replace(TINY, crop=40), goal()), "too small for crops of 40"),
+        ((photos, held_out[:, :8, :8], TINY, goal()), "stored at 8 pixels, too small"),
+        ((photos[:0], held_out, TINY, goal()), "no photographs"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(*arguments, tmp_path / "run", quiet)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(photos, held_out, tmp_path, monkeypatch):
+    """NaN from step 3 on: the checkpoint of step 2 stays, and the message says so."""
+    original, calls = loop.to_example, []
+
+    def poisoned(rgb8):
+        lightness, ab = original(rgb8)
+        calls.append(len(rgb8))
+        return (lightness * np.nan, ab) if calls.count(TINY.batch) > 3 else (lightness, ab)
+
+    monkeypatch.setattr(loop, "to_example", poisoned)
+    with pytest.raises(TrainingDiverged) as caught:
+        train(photos, held_out, TINY, goal(), tmp_path, quiet)
+    message = str(caught.value)
+    assert "the loss of classification became nan at step 3, learning rate 0.002" in message
+    assert f"the last good checkpoint is {tmp_path / 'last.safetensors'} (step 2)" in message
+    assert "Try a lower rate in train.schedule (now '0:2e-3')" in message
+    assert all(value.isfinite().all() for value in load_file(tmp_path / "last.safetensors").values())
+
+
+@pytest.mark.parametrize("validate_every", [1, 6])
+@pytest.mark.parametrize("objective", ["classification", "regression"])
+def test_too_high_a_rate_is_told_as_such(photos, held_out, tmp_path, validate_every, objective):
+    """Whether training or validation meets it first."""
+    settings = replace(TINY, objective=objective, schedule="0:1e30", validate_every=validate_every)
+    with pytest.raises(TrainingDiverged, match=r"became (nan|inf) at step \d, learning rate 1e\+30; no checkpoint yet"):
+        train(photos, held_out, settings, goal(settings), tmp_path, quiet)
+    assert not list(tmp_path.iterdir())
