@@ -82,7 +82,10 @@ def nearest_bins(points, bins, neighbours):
 
 def _smallest(points, candidates, a, b, neighbours):
     squared = (points[:, :1] - a).square_() + (points[:, 1:] - b).square_()  # (P, C)
-    squared, slot = squared.sort(dim=1, stable=True)  # faster than topk for a dozen columns; of equals, the first bin
+    if neighbours == 1:
+        squared, slot = squared.min(dim=1, keepdim=True)
+        return squared, candidates.gather(1, slot)
+    squared, slot = squared.sort(dim=1)  # faster than topk for a dozen columns
     return squared[:, :neighbours].contiguous(), candidates.gather(1, slot[:, :neighbours])
 
 

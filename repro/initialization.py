@@ -50,7 +50,7 @@ def set_centroids(convolution, features, generator):
     patches = sample_patches(convolution, features, generator)  # (P, C * k * k)
     patches = patches - patches.mean(0)
     variance, directions = principal_directions(patches.T @ patches / len(patches))
-    keep = variance > 1e-4 * variance[-1]  # directions without variance would be amplified noise
+    keep = variance > 1e-2 * variance[-1]  # whitening the others would only amplify noise
     whitening = directions[:, keep] / variance[keep].sqrt()  # (C * k * k, kept)
     seed = int(torch.randint(2**31, (), generator=generator))
     clusters = convolution.out_channels

@@ -113,7 +113,7 @@ def seaside(c):
     horizon = c.between(0.32, 0.45)
     c.put("sea", 0, horizon, 1, 1 - horizon, "ground")
     for x in _row(c, c.count(1, 2)):
-        _boat(c, x, horizon + c.between(0.06, 0.16), c.between(0.22, 0.36))
+        _boat(c, x, horizon + c.between(0.06, 0.16), c.between(0.3, 0.42))
     beach = c.between(0.62, 0.72)
     c.land("sand", beach, 0.03)
     for x in _row(c, c.count(1, 3)):
@@ -128,8 +128,8 @@ def meadow(c):
     for x in _row(c, c.count(1, 2)):
         _tree(c, x, c.between(ground + 0.04, 0.74), c.between(0.3, 0.5))
     for foot in (0.82, 0.98):
-        for x in _row(c, c.count(2, 4)):
-            _tulip(c, x, foot + c.between(-0.03, 0.03), c.between(0.2, 0.28))
+        for x in _row(c, c.count(2, 3)):
+            _tulip(c, x, foot + c.between(-0.03, 0.03), c.between(0.28, 0.36))
 
 
 def street(c):
@@ -172,7 +172,7 @@ def market(c):
             _apples(c, x - wide / 2, foot - 0.15, wide, 3, c.between(0.14, 0.17))
         else:
             for middle in _row(c, c.count(1, 2), x - wide / 2, x + wide / 2):
-                _jug(c, middle, foot - 0.17, c.between(0.2, 0.26))
+                _jug(c, middle, foot - 0.17, c.between(0.27, 0.34))
         c.put("wood", x - wide / 2, foot - 0.18, wide, 0.18)
 
 
@@ -184,7 +184,7 @@ def harbour(c):
     c.put("sea", 0, quay + 0.08, 1, 1, "ground")
     for foot in (quay + 0.2, 0.95):
         for x in _row(c, c.count(1, 2)):
-            _boat(c, x, foot, c.between(0.3, 0.42))
+            _boat(c, x, foot, c.between(0.38, 0.5))
 
 
 def garden(c):
@@ -198,8 +198,8 @@ def garden(c):
     c.put("meadow", 0, foot, 1, 1 - foot, "ground")
     c.put("sand", x - 0.12, foot, 0.41, 1 - foot, "lane")
     for low in (foot + 0.2, 0.97):
-        for flower in _row(c, c.count(3, 5)):
-            _tulip(c, flower, low + c.between(-0.02, 0.02), c.between(0.18, 0.24))
+        for flower in _row(c, c.count(2, 4)):
+            _tulip(c, flower, low + c.between(-0.02, 0.02), c.between(0.26, 0.32))
 
 
 def hills(c):

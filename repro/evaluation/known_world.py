@@ -35,9 +35,9 @@ class Comparison:
         return float(np.linalg.norm(difference) if not self.colours else np.abs(difference).max())
 
 
-def average_outputs(colorizer, scenes, batch=50):
-    """Mean prediction on each thing's interior pixels: (things, Q) probabilities or (things, 2) ab, and pixels counted (things,)."""
-    things = np.where(interior(scenes.instances), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
+def average_outputs(colorizer, scenes, margin=3, batch=50):
+    """Mean prediction on each thing's pixels, `margin` px and more inside: (things, Q) probabilities or (things, 2) ab, and how many (things,)."""
+    things = np.where(interior(scenes.instances, margin), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
     size = 2 if colorizer.objective == "regression" else len(colorizer.bins)
     total, count = torch.zeros(len(THINGS) + 1, size, dtype=torch.float64), np.bincount(things.ravel(), minlength=len(THINGS) + 1)
     for first in range(0, len(things), batch):
@@ -49,7 +49,7 @@ def average_outputs(colorizer, scenes, batch=50):
     return (total / torch.from_numpy(count.clip(1))[:, None])[:-1].numpy(), count[:-1]
 
 
-def compare(colorizer, scenes, class_weights=None, least_pixels=200, world="first"):
+def compare(colorizer, scenes, class_weights=None, least_pixels=100, world="first"):
     """Theory against network for every thing seen often enough: list of Comparison.
 
     class_weights: (Q,), the weights a rebalanced model was trained with.  For classification only things of several colours are listed.
