@@ -81,7 +81,7 @@ scm: setup
 # Sets $$python to the first interpreter that will do, looked for outside .venv; or stops with one line that says what to do.
 define FIND_PYTHON
 PATH="$(OUTSIDE_PATH)"; unset VIRTUAL_ENV; python=; old=yes; \
-for candidate in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3); do \
+for candidate in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11); do \
   "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; old=; \
   "$$candidate" -c 'import venv, ensurepip' >/dev/null 2>&1 && { python="$$candidate"; break; }; \
 done; \

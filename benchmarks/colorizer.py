@@ -20,12 +20,22 @@ def run(small=False):
             whole, forward = tasks(width, short_side, megapixels)
             seconds = best_seconds({"ours": whole, "forward": forward}, 1 if small else 5)
             settings = (width, short_side, megapixels)
-            peak = {task: peak_growth(f"benchmarks.colorizer:{task}", *settings) for task in ("whole_photograph", "forward_alone")}
+            peak = {
+                task: peak_growth(f"benchmarks.colorizer:{task}", *settings)
+                for task in ("whole_photograph", "forward_alone")
+            }
             name = f"colorize {megapixels:g} megapixels, width {width:g}, {short_side} px"
             figures += [
                 Figure(name, "its forward pass alone", seconds["ours"], seconds["forward"], reading="plain"),
-                Figure(f"{name}, peak memory", "its forward pass alone", peak["whole_photograph"], max(1, peak["forward_alone"]), "bytes", "plain",
-                       notes={"photograph_bytes": photograph(megapixels).nbytes}),
+                Figure(
+                    f"{name}, peak memory",
+                    "its forward pass alone",
+                    peak["whole_photograph"],
+                    max(1, peak["forward_alone"]),
+                    "bytes",
+                    "plain",
+                    notes={"photograph_bytes": photograph(megapixels).nbytes},
+                ),
             ]
     return figures
 

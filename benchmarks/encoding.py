@@ -1,4 +1,5 @@
-"""Soft encoding: our search table beside the release's ball tree, and beside scipy's k-d tree; exactness by brute force."""
+"""Soft encoding: our search table beside the release's ball tree, and beside scipy's k-d tree; exactness by
+brute force."""
 
 import numpy as np
 import torch
@@ -30,11 +31,19 @@ def run(small=False):
         return indices, gaussian(distance)
 
     seconds = best_seconds(
-        {"ours": lambda: soft_encode(ab, bins, NEIGHBOURS, SIGMA), "release": release, "scipy": scipy_tree}, 1 if small else 9
+        {"ours": lambda: soft_encode(ab, bins, NEIGHBOURS, SIGMA), "release": release, "scipy": scipy_tree},
+        1 if small else 9,
     )
     name, errors = f"soft_encode, {len(ab):,} pixels", exactness(ab, bins)
     return [
-        Figure(name, "ball tree and dense array (release)", seconds["ours"], seconds["release"], goal="5 x", notes=errors),
+        Figure(
+            name,
+            "ball tree and dense array (release)",
+            seconds["ours"],
+            seconds["release"],
+            goal="5 x",
+            notes=errors,
+        ),
         Figure(name, "scipy cKDTree, all cores", seconds["ours"], seconds["scipy"], goal="3 x", notes=errors),
     ]
 
@@ -46,7 +55,8 @@ def gaussian(distance):
 
 
 def exactness(ab, bins, chunk=20_000):
-    """Greatest difference from brute force in float64: of weights, and of the distances to the chosen bins (ab units)."""
+    """Greatest difference from brute force in float64: of weights, and of the distances to the chosen bins
+    (ab units)."""
     weight_error = distance_error = 0.0
     for part in ab.split(chunk):
         indices, weights = soft_encode(part, bins, NEIGHBOURS, SIGMA)

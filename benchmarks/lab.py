@@ -26,6 +26,18 @@ def run(small=False):
     error = lambda lab: {"lab_error": float(np.abs(np.asarray(lab) - exact).max())}
     pixels = f"{rgb8.size // 3:,} pixels"
     return [
-        Figure(f"rgb8_to_lab, {pixels}", "scikit-image on bytes", seconds["table"], seconds["skimage, bytes"], notes=error(rgb8_to_lab(rgb8))),
-        Figure(f"rgb_to_lab, {pixels}", "scikit-image on float32", seconds["torch"], seconds["skimage, floats"], notes=error(rgb_to_lab(tensor))),
+        Figure(
+            f"rgb8_to_lab, {pixels}",
+            "scikit-image on bytes",
+            seconds["table"],
+            seconds["skimage, bytes"],
+            notes=error(rgb8_to_lab(rgb8)),
+        ),
+        Figure(
+            f"rgb_to_lab, {pixels}",
+            "scikit-image on float32",
+            seconds["torch"],
+            seconds["skimage, floats"],
+            notes=error(rgb_to_lab(tensor)),
+        ),
     ]

@@ -21,7 +21,8 @@ UNITS = {"s": lambda value: f"{1000 * value:,.1f} ms", "bytes": lambda value: f"
 class Figure:
     """One line of the table: ours beside its peer.
 
-    ours, peer: seconds or bytes, by `unit`.  reading: what their ratio is called, a key of READINGS.  goal: in words, or "".
+    ours, peer: seconds or bytes, by `unit`.  reading: what their ratio is called, a key of READINGS.  goal:
+    in words, or "".
     notes: {name: number} of anything else that was measured, as errors.
     """
 
@@ -38,7 +39,14 @@ class Figure:
         return READINGS[self.reading](self.ours, self.peer)
 
     def line(self):
-        return (self.name, UNITS[self.unit](self.ours), self.peer_name, UNITS[self.unit](self.peer), self.ratio(), self.goal)
+        return (
+            self.name,
+            UNITS[self.unit](self.ours),
+            self.peer_name,
+            UNITS[self.unit](self.peer),
+            self.ratio(),
+            self.goal,
+        )
 
     def record(self):
         """As a dict for JSON: the raw values, and `ratio` = ours / peer."""
@@ -48,7 +56,8 @@ class Figure:
 def best_seconds(candidates, rounds=7):
     """{name: seconds} of {name: function}: every round times each once, in turn, and the best round counts.
 
-    Interleaved, so that whatever else the machine does falls on all of them; one untimed call of each comes first.
+    Interleaved, so that whatever else the machine does falls on all of them; one untimed call of each comes
+    first.
     """
     best = {}
     for function in candidates.values():
@@ -65,7 +74,8 @@ def best_seconds(candidates, rounds=7):
 def peak_growth(function, *arguments):
     """By how many bytes a function raises a fresh process's peak of resident memory.
 
-    function: "module:name"; called there with `arguments` (anything JSON holds), it returns a function of no arguments: what is measured.
+    function: "module:name"; called there with `arguments` (anything JSON holds), it returns a function of no
+    arguments: what is measured.
     """
     command = [sys.executable, "-m", "benchmarks.measure", function, json.dumps(arguments)]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -17,12 +17,23 @@ def run(small=False):
     dense = densify(indices, weights, 313)
     sizes = {"ours": indices.nbytes + weights.nbytes, "dense": dense.nbytes}
     del indices, weights, dense
-    peak = {task: peak_growth(f"benchmarks.memory:{task}", batch, side) for task in ("sparse_loss", "dense_loss")}
-    seconds = best_seconds({"ours": sparse_loss(batch, side), "dense": dense_loss(batch, side)}, 1 if small else 3)
+    peak = {
+        task: peak_growth(f"benchmarks.memory:{task}", batch, side) for task in ("sparse_loss", "dense_loss")
+    }
+    seconds = best_seconds(
+        {"ours": sparse_loss(batch, side), "dense": dense_loss(batch, side)}, 1 if small else 3
+    )
     shape, peer = f"{batch} x {side} x {side}", "dense distributions"
     return [
         Figure(f"targets, {shape}", peer, sizes["ours"], sizes["dense"], "bytes", "smaller", goal="10 x"),
-        Figure(f"targets and loss, {shape}, peak memory", peer, max(1, peak["sparse_loss"]), peak["dense_loss"], "bytes", "smaller"),
+        Figure(
+            f"targets and loss, {shape}, peak memory",
+            peer,
+            max(1, peak["sparse_loss"]),
+            peak["dense_loss"],
+            "bytes",
+            "smaller",
+        ),
         Figure(f"targets and loss, {shape}", peer, seconds["ours"], seconds["dense"]),
     ]
 
@@ -34,7 +45,11 @@ def true_ab(batch, side):
 
 def sparse_loss(batch, side):
     """What the training loop does: encode, loss, gradient of the logits."""
-    ab, logits, objective = true_ab(batch, side), random_logits(batch, side), Objective("classification", ab_bins())
+    ab, logits, objective = (
+        true_ab(batch, side),
+        random_logits(batch, side),
+        Objective("classification", ab_bins()),
+    )
     soft_encode(ab[:1], objective.bins)  # the search table is made once
     return lambda: torch.autograd.grad(objective.loss(logits, ab), logits)
 

@@ -1,4 +1,5 @@
-"""A training step as the loop takes it, beside the bare network's forward and backward pass on the same shapes."""
+"""A training step as the loop takes it, beside the bare network's forward and backward pass on the same
+shapes."""
 
 import torch
 from lightning_fabric import Fabric
@@ -36,13 +37,17 @@ def step_beside_network(photos, crop, name, batch, steps, rounds):
     model, optimizer = fabric.setup(network, adam(network, settings))
     bare, bfloat16 = new_network(), precision == "bf16-mixed"
     lightness = (100 * torch.rand(batch, 1, crop, crop)).contiguous(memory_format=torch.channels_last)
-    gradient = torch.randn(batch, objective.outputs, crop // 4, crop // 4).contiguous(memory_format=torch.channels_last)
+    gradient = torch.randn(batch, objective.outputs, crop // 4, crop // 4).contiguous(
+        memory_format=torch.channels_last
+    )
     gradient = gradient.bfloat16() if bfloat16 else gradient
     taken = iter(range(10**9))
 
     def loop():
         for _ in range(steps):
-            training_step(fabric, model, optimizer, objective, training_crops(photos, batch, crop, 0, next(taken)))
+            training_step(
+                fabric, model, optimizer, objective, training_crops(photos, batch, crop, 0, next(taken))
+            )
 
     def network_alone():
         for _ in range(steps):
@@ -53,6 +58,11 @@ def step_beside_network(photos, crop, name, batch, steps, rounds):
 
     seconds = best_seconds({"ours": loop, "bare": network_alone}, rounds)
     return Figure(
-        f"step, {name}, {batch} x {crop} px, width {WIDTH:g}", "network's forward and backward", seconds["ours"] / steps, seconds["bare"] / steps,
-        reading="overhead", goal="+15 %", notes={"photographs_per_second": batch * steps / seconds["ours"]},
+        f"step, {name}, {batch} x {crop} px, width {WIDTH:g}",
+        "network's forward and backward",
+        seconds["ours"] / steps,
+        seconds["bare"] / steps,
+        reading="overhead",
+        goal="+15 %",
+        notes={"photographs_per_second": batch * steps / seconds["ours"]},
     )

@@ -8,7 +8,9 @@ from pathlib import Path
 
 def main(arguments=None):
     """Run one command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m repro", description="Colorful Image Colorization, rebuilt.")
+    parser = argparse.ArgumentParser(
+        prog="python -m repro", description="Colorful Image Colorization, rebuilt."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_colorize, _add_data, _add_record):
         add(commands)
@@ -20,16 +22,26 @@ def main(arguments=None):
         return 130
 
 
-# ---- colorize ----------------------------------------------------------------------------------------------------
+# ---- colorize ----
 
 
 def _add_colorize(commands):
-    command = commands.add_parser("colorize", help="colour photographs", description="Colour photographs, at their full size.")
-    command.add_argument("photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="folders are searched for photographs")
-    command.add_argument("--out", required=True, metavar="DIR", help="where the coloured ones are written; made if missing")
-    command.add_argument("--weights", metavar="FILE", help="a trained model (.safetensors); default: the last run's")
+    command = commands.add_parser(
+        "colorize", help="colour photographs", description="Colour photographs, at their full size."
+    )
+    command.add_argument(
+        "photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="folders are searched for photographs"
+    )
+    command.add_argument(
+        "--out", required=True, metavar="DIR", help="where the coloured ones are written; made if missing"
+    )
+    command.add_argument(
+        "--weights", metavar="FILE", help="a trained model (.safetensors); default: the last run's"
+    )
     command.add_argument("--decoding", choices=("annealed", "mean", "mode"), default="annealed")
-    command.add_argument("--temperature", type=float, default=0.38, metavar="T", help="of the annealed mean, default .38")
+    command.add_argument(
+        "--temperature", type=float, default=0.38, metavar="T", help="of the annealed mean, default .38"
+    )
     command.set_defaults(run=colorize)
 
 
@@ -40,7 +52,9 @@ def colorize(options):
     from repro.weights import WeightsError
 
     if not options.temperature > 0:
-        return _fail(f"--temperature must be positive, got {options.temperature:g}; for its limit 0 use --decoding mode")
+        return _fail(
+            f"--temperature must be positive, got {options.temperature:g}; for its limit 0 use --decoding mode"
+        )
     try:
         pairs = destinations(options.photos, Path(options.out))
         Path(options.out).mkdir(parents=True, exist_ok=True)
@@ -61,15 +75,20 @@ def colorize(options):
             print(f"skipped {error}", file=sys.stderr)
             continue
         except OSError as error:
-            return _fail(f"cannot write {target}: {error.strerror}; {number - 1 - failed} of {len(pairs)} are done")
+            return _fail(
+                f"cannot write {target}: {error.strerror}; {number - 1 - failed} of {len(pairs)} are done"
+            )
         left = (time.monotonic() - began) / number * (len(pairs) - number)
-        print(f"[{number}/{len(pairs)}] {target}" + (f"  ({left:.0f} s left)" if left >= 5 else ""), flush=True)
+        print(
+            f"[{number}/{len(pairs)}] {target}" + (f"  ({left:.0f} s left)" if left >= 5 else ""), flush=True
+        )
     print(f"{len(pairs) - failed} coloured, {failed} skipped")
     return 1 if failed else 0
 
 
 def destinations(photos, out):
-    """(source, target) of each photograph: folders keep their inner tree, names keep their ending, nothing is overwritten twice.
+    """(source, target) of each photograph: folders keep their inner tree, names keep their ending, nothing is
+    overwritten twice.
 
     JPEG stays JPEG; anything else becomes PNG.  Two that would land on one name get -2, -3 ...
     Raises FileNotFoundError for a path that is not there.
@@ -82,7 +101,9 @@ def destinations(photos, out):
             if out.resolve() in source.resolve().parents and given.is_dir():
                 continue  # what an earlier run wrote into a folder inside the folder
             inside = source.relative_to(given) if given.is_dir() else Path(source.name)
-            target = out / inside.with_suffix(source.suffix if source.suffix.lower() in (".jpg", ".jpeg") else ".png")
+            target = out / inside.with_suffix(
+                source.suffix if source.suffix.lower() in (".jpg", ".jpeg") else ".png"
+            )
             stem, count = target.stem, 1
             while target in taken or target.resolve() == source.resolve():
                 count += 1
@@ -108,7 +129,7 @@ def save_photo(photo, path):
     write_atomically(path, buffer.getvalue())
 
 
-# ---- data --------------------------------------------------------------------------------------------------------
+# ---- data ----
 
 
 def _add_data(commands):
@@ -132,7 +153,9 @@ def data(options):
     settings = {}
     if options.source == "folder":
         if not options.folder:
-            return _fail("--source folder needs --folder, the folder that holds your photographs (data.folder in params.yaml)")
+            return _fail(
+                "--source folder needs --folder, the folder that holds your photographs (data.folder in params.yaml)"
+            )
         settings = {"root": options.folder}
     elif options.source == "world":
         if None in limits.values():
@@ -142,7 +165,9 @@ def data(options):
         source = open_source(options.source, **settings)
         for split in SPLITS:
             report = prepare(source, split, options.size, limits[split], options.out).report
-            print(f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside")
+            print(
+                f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside"
+            )
             for rejected in report["rejected"][:20]:
                 print(f"  {rejected['name']}: {rejected['reason']}")
     except (SourceError, ValueError) as error:
@@ -150,11 +175,13 @@ def data(options):
     return 0
 
 
-# ---- record ------------------------------------------------------------------------------------------------------
+# ---- record ----
 
 
 def _add_record(commands):
-    command = commands.add_parser("record", help="keep the last pipeline run's figures in results/, for README to quote")
+    command = commands.add_parser(
+        "record", help="keep the last pipeline run's figures in results/, for README to quote"
+    )
     command.add_argument("name", help="of the record, as classroom")
     command.set_defaults(run=record)
 

@@ -17,7 +17,8 @@ SPACING = 10  # ab units
 
 
 def ab_bins(spacing=SPACING):
-    """Centres of the ab bins: (Q, 2) float32 tensor, ab units, a ascending, then b.  Q is 313 for spacing 10."""
+    """Centres of the ab bins: (Q, 2) float32 tensor, ab units, a ascending, then b.  Q is 313 for spacing
+    10."""
     return torch.from_numpy(_ab_bins(spacing).copy())
 
 
@@ -36,14 +37,17 @@ def squares_touching(centres, half_width, hull):
     centres: (P, 2).  half_width: of the axis-parallel squares.  hull: (V, 2) vertices in order.
     """
     edges = np.roll(hull, -1, axis=0) - hull
-    axes = np.vstack((np.stack((edges[:, 1], -edges[:, 0]), 1), np.eye(2)))  # edge normals, then the squares' own
+    axes = np.vstack(
+        (np.stack((edges[:, 1], -edges[:, 0]), 1), np.eye(2))
+    )  # edge normals, then the squares' own
     shadow = hull @ axes.T  # (V, A): the polygon on each axis
     middle, reach = centres @ axes.T, half_width * np.abs(axes).sum(1)
     return ((middle - reach <= shadow.max(0)) & (middle + reach >= shadow.min(0))).all(1)
 
 
 def fingerprint(bins):
-    """Short sha256 of the bins' values in their order: weights carry it, so that they never meet other bins."""
+    """Short sha256 of the bins' values in their order: weights carry it, so that they never meet other
+    bins."""
     return hashlib.sha256(np.ascontiguousarray(np.asarray(bins), np.float32).tobytes()).hexdigest()[:16]
 
 
@@ -91,18 +95,25 @@ def _smallest(points, candidates, a, b, neighbours):
 
 @lru_cache(maxsize=8)
 def _search_table(bins_bytes, neighbours, device):
-    """For every cell: its candidates (cells, C) int64 in ascending order, and their a and b (cells, C), padded far away."""
+    """For every cell: its candidates (cells, C) int64 in ascending order, and their a and b (cells, C),
+    padded far away."""
     bins = torch.frombuffer(bytearray(bins_bytes), dtype=torch.float32).reshape(-1, 2)
     ticks = torch.arange(-REACH, REACH, CELL) + CELL / 2
-    slack = CELL * 2**0.5  # how much two distances can change against each other within a cell: twice its half-diagonal
+    slack = (
+        CELL * 2**0.5
+    )  # how much two distances can change against each other within a cell: twice its half-diagonal
     rows = []
     for strip in ticks.split(32):
-        distance = torch.cdist(torch.cartesian_prod(strip, ticks), bins, compute_mode="donot_use_mm_for_euclid_dist")
+        distance = torch.cdist(
+            torch.cartesian_prod(strip, ticks), bins, compute_mode="donot_use_mm_for_euclid_dist"
+        )
         limit = distance.kthvalue(neighbours, dim=1, keepdim=True).values + slack + 1e-3
         count = int((distance <= limit).sum(1).max())
         near, order = distance.topk(count, dim=1, largest=False)
         rows.append(order.masked_fill(near > limit, len(bins)).sort(1).values)
     width = max(row.shape[1] for row in rows)
-    rows = torch.cat([torch.nn.functional.pad(row, (0, width - row.shape[1]), value=len(bins)) for row in rows])
+    rows = torch.cat(
+        [torch.nn.functional.pad(row, (0, width - row.shape[1]), value=len(bins)) for row in rows]
+    )
     a, b = torch.cat((bins, torch.full((1, 2), 1e9))).t()
     return rows.to(device), a[rows].to(device), b[rows].to(device)

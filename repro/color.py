@@ -43,7 +43,9 @@ def rgb_to_lab(rgb01):
         raise ValueError(f"rgb01 must be floats in 0..1, got {rgb01.dtype}; divide by 255 or use rgb8_to_lab")
     rgb = rgb01.float()
     if rgb.numel() and float(rgb.detach().max()) > 2:
-        raise ValueError(f"rgb01 must lie in 0..1, but reaches {float(rgb.detach().max()):g}; divide 0..255 by 255")
+        raise ValueError(
+            f"rgb01 must lie in 0..1, but reaches {float(rgb.detach().max()):g}; divide 0..255 by 255"
+        )
     linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055).clamp_min(0) ** 2.4, rgb / 12.92)
     xyz = linear @ _matrices(rgb.device)[0]  # (..., 3), white = 1
     f = torch.where(xyz > _LINEAR_LIMIT, xyz.clamp_min(_LINEAR_LIMIT) ** (1 / 3), 7.787 * xyz + 16 / 116)
@@ -97,7 +99,8 @@ def _f(t):
 
 
 def rgb8_to_lab(rgb8):
-    """Photograph to Lab on the CPU by a table of 256 gammas: several times scikit-image's rate, error under 1e-3.
+    """Photograph to Lab on the CPU by a table of 256 gammas: several times scikit-image's rate, error under
+    1e-3.
 
     rgb8: (..., 3) uint8 array.  Returns (..., 3) float32 array: L 0..100, a, b.
     """
@@ -128,7 +131,8 @@ def lab_to_rgb8(lab):
 
 @cache
 def srgb_ab_hull(steps=33):
-    """Convex hull of the ab projection of the sRGB cube, from steps^3 colours: (V, 2) float64, counter-clockwise."""
+    """Convex hull of the ab projection of the sRGB cube, from steps^3 colours: (V, 2) float64,
+    counter-clockwise."""
     from scipy.spatial import ConvexHull
 
     ramp = torch.linspace(0, 1, steps)

@@ -1,7 +1,8 @@
 """Photograph in, photograph out: predicted ab joined with the photograph's own full-resolution lightness.
 
-The network sees a small copy, at the scale it was trained at; only its few ab values are enlarged. Lightness, and so every detail, is
-the original's (paper, section 2; release). The full-size picture is worked on in strips, so memory stays near that of the result.
+The network sees a small copy, at the scale it was trained at; only its few ab values are enlarged. Lightness,
+and so every detail, is the original's (paper, section 2; release). The full-size picture is worked on in
+strips, so memory stays near that of the result.
 """
 
 import numpy as np
@@ -27,7 +28,9 @@ class Colorizer:
     short_side: of the small copy that the network sees, pixels.  origin: where the weights come from.
     """
 
-    def __init__(self, network, bins, objective, short_side=64, origin="", decoding="annealed", temperature=0.38):
+    def __init__(
+        self, network, bins, objective, short_side=64, origin="", decoding="annealed", temperature=0.38
+    ):
         self.network, self.bins, self.objective = network.eval(), bins, objective
         self.short_side, self.origin = short_side, origin
         self.decoding, self.temperature = decoding, temperature
@@ -52,7 +55,8 @@ class Colorizer:
         return self.network(lightness.to(device)).float().cpu()
 
     def decode(self, output, decoding=None, temperature=None):
-        """Raw output to ab (N, 2, h/4, w/4).  A regression's output already is ab; decoding and temperature do not touch it."""
+        """Raw output to ab (N, 2, h/4, w/4).  A regression's output already is ab; decoding and temperature
+        do not touch it."""
         decoding_name = decoding or self.decoding
         if decoding_name not in DECODINGS:
             raise ValueError(f"no decoding {decoding_name!r}; there are {', '.join(DECODINGS)}")
@@ -67,7 +71,8 @@ class Colorizer:
         """Colour a photograph.
 
         photo: (H, W) or (H, W, 3) uint8, of any size; of a colour photograph only the lightness is used.
-        Returns (H, W, 3) uint8.  Raises ValueError for another shape or type, or a temperature that is not positive.
+        Returns (H, W, 3) uint8.  Raises ValueError for another shape or type, or a temperature that is not
+        positive.
         """
         photo = _as_rgb8(photo)
         lightness = torch.from_numpy(rgb8_to_lightness(shrink(photo, self.short_side)))[None, None]
@@ -76,7 +81,8 @@ class Colorizer:
 
 
 def default_weights():
-    """The weights used when none are named: the rebalanced model of the last pipeline run, or of page 04 run by hand since."""
+    """The weights used when none are named: the rebalanced model of the last pipeline run, or of page 04 run
+    by hand since."""
     try:
         return paths.find("models/rebalanced.safetensors")
     except FileNotFoundError:
@@ -86,11 +92,14 @@ def default_weights():
 
 
 def trained_models(pipeline=False):
-    """{objective: Colorizer} of every model that there is, in the paper's order.  Raises FileNotFoundError if there is none."""
+    """{objective: Colorizer} of every model that there is, in the paper's order.  Raises FileNotFoundError if
+    there is none."""
     models = {}
     for name in NAMES:
         try:
-            models[name] = Colorizer.load(paths.find(f"models/{name}.safetensors", pipeline, "page 04, once for each objective"))
+            models[name] = Colorizer.load(
+                paths.find(f"models/{name}.safetensors", pipeline, "page 04, once for each objective")
+            )
         except FileNotFoundError as error:
             missing = error
     if not models:
@@ -100,13 +109,19 @@ def trained_models(pipeline=False):
 
 def _as_rgb8(photo):
     photo = np.asarray(photo)
-    if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[2] != 3) or not photo.size:
+    if (
+        photo.dtype != np.uint8
+        or photo.ndim not in (2, 3)
+        or (photo.ndim == 3 and photo.shape[2] != 3)
+        or not photo.size
+    ):
         raise ValueError(f"expected a photograph (H, W) or (H, W, 3) uint8, got {photo.shape} {photo.dtype}")
     return np.repeat(photo[..., None], 3, 2) if photo.ndim == 2 else photo
 
 
 def shrink(photo, short_side):
-    """The small copy: short side about `short_side`, both sides multiples of 8, at most 4 times as long as wide."""
+    """The small copy: short side about `short_side`, both sides multiples of 8, at most 4 times as long as
+    wide."""
     height, width = photo.shape[:2]
     scale = min(short_side / min(height, width), LONGEST * short_side / max(height, width))
     rounded = lambda side: max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE)
@@ -117,7 +132,8 @@ def shrink(photo, short_side):
 def join(photo, ab):
     """Colour a photograph with a small ab map: (H, W, 3) uint8, (2, h, w) -> (H, W, 3) uint8.
 
-    Network output i stands for pixel 4 i of the small copy (targets are every 4th pixel), so ab is interpolated between those.
+    Network output i stands for pixel 4 i of the small copy (targets are every 4th pixel), so ab is
+    interpolated between those.
     """
     height, width = photo.shape[:2]
     rows = interpolation(height, ab.shape[1])
@@ -134,7 +150,8 @@ def join(photo, ab):
 
 
 def interpolation(length, count):
-    """Linear interpolation from `count` values, at every 4th pixel of the small copy, to `length` pixels: (length, count)."""
+    """Linear interpolation from `count` values, at every 4th pixel of the small copy, to `length` pixels:
+    (length, count)."""
     position = ((torch.arange(length) + 0.5) * (4 * count / length) - 0.5) / 4  # in units of values
     position = position.clamp(0, count - 1)
     below = position.floor().long().clamp(max=max(count - 2, 0))

@@ -1,7 +1,8 @@
-"""From a distribution over bins back to one colour: mode, mean and the annealed mean between them (paper, section 2.3).
+"""From a distribution over bins back to one colour: mode, mean and the annealed mean between them (paper,
+section 2.3).
 
-H(Z) = E[f_T(Z)],  f_T(z) = exp(log(z) / T) / sum_q exp(log(z_q) / T).  T = 1 is the mean, T -> 0 the mode; T = .38 in the paper.
-The network's logits are log(z) up to a constant, so f_T is a softmax of logits / T.
+H(Z) = E[f_T(Z)],  f_T(z) = exp(log(z) / T) / sum_q exp(log(z_q) / T).  T = 1 is the mean, T -> 0 the mode; T
+= .38 in the paper. The network's logits are log(z) up to a constant, so f_T is a softmax of logits / T.
 """
 
 import torch
@@ -10,7 +11,8 @@ import torch
 def annealed_mean(logits, bins, temperature=0.38):
     """Annealed mean of the predicted distribution.
 
-    logits: (N, Q, H, W) float.  bins: (Q, 2) ab units.  temperature: T > 0; the release uses 1 / 2.606 = .384.
+    logits: (N, Q, H, W) float.  bins: (Q, 2) ab units.  temperature: T > 0; the release uses 1 / 2.606 =
+    .384.
     Returns ab (N, 2, H, W) float32, ab units.  Raises ValueError for shapes that do not match or T <= 0.
     """
     _check(logits, bins)
@@ -33,4 +35,6 @@ def mode(logits, bins):
 
 def _check(logits, bins):
     if logits.ndim != 4 or bins.ndim != 2 or logits.shape[1] != len(bins):
-        raise ValueError(f"expected logits (N, Q, H, W) and bins (Q, 2), got {tuple(logits.shape)} and {tuple(bins.shape)}")
+        raise ValueError(
+            f"expected logits (N, Q, H, W) and bins (Q, 2), got {tuple(logits.shape)} and {tuple(bins.shape)}"
+        )

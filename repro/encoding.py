@@ -12,13 +12,16 @@ from repro.bins import nearest_bins
 def soft_encode(ab, bins, neighbours=5, sigma=5.0):
     """Soft-encode colours, exactly.
 
-    ab: (..., 2) float tensor, ab units, any device.  bins: (Q, 2).  neighbours: K; the paper says 5, the release uses 10.
+    ab: (..., 2) float tensor, ab units, any device.  bins: (Q, 2).  neighbours: K; the paper says 5, the
+    release uses 10.
     sigma: of the Gaussian exp(-d^2 / (2 sigma^2)), ab units.
     Returns indices (..., K) int64, nearest first, and weights (..., K) float32 that sum to 1.
     Raises ValueError for a wrong shape, K outside 1..Q, or a sigma that is not positive.
     """
     if ab.shape[-1] != 2 or bins.ndim != 2 or bins.shape[1] != 2:
-        raise ValueError(f"expected ab (..., 2) and bins (Q, 2), got {tuple(ab.shape)} and {tuple(bins.shape)}")
+        raise ValueError(
+            f"expected ab (..., 2) and bins (Q, 2), got {tuple(ab.shape)} and {tuple(bins.shape)}"
+        )
     if not 1 <= neighbours <= len(bins):
         raise ValueError(f"neighbours must be 1..{len(bins)}, the number of bins, got {neighbours}")
     if not sigma > 0:
@@ -31,6 +34,7 @@ def soft_encode(ab, bins, neighbours=5, sigma=5.0):
 
 
 def densify(indices, weights, count):
-    """The distribution that indices and weights stand for, for looking at: (..., K), (..., K) -> (..., Q) float32."""
+    """The distribution that indices and weights stand for, for looking at: (..., K), (..., K) -> (..., Q)
+    float32."""
     dense = torch.zeros(*indices.shape[:-1], count, device=indices.device)
     return dense.scatter_add_(-1, indices, weights.float())

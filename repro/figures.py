@@ -1,6 +1,7 @@
 """Pictures and demonstrations of the pages: functions that return a Figure, and how a page shows one.
 
-Colour is never the only carrier of meaning: numbers stand beside every picture, every figure has a caption and alt text.
+Colour is never the only carrier of meaning: numbers stand beside every picture, every figure has a caption
+and alt text.
 """
 
 import base64
@@ -26,13 +27,21 @@ STYLE = {
 }
 MARKERS = {"regression": "s", "classification": "o", "rebalanced": "^", "gray": "x", "random": "+"}
 LINES = {"regression": ":", "classification": "--", "rebalanced": "-", "gray": "-.", "random": (0, (1, 4))}
-COLORS = {"regression": "#b5651d", "classification": "#2a6f97", "rebalanced": "#7b2d8b", "gray": "#777777", "random": "#3a8f4d"}
+COLORS = {
+    "regression": "#b5651d",
+    "classification": "#2a6f97",
+    "rebalanced": "#7b2d8b",
+    "gray": "#777777",
+    "random": "#3a8f4d",
+}
 
 
 def new_figure(columns=1, rows=1, width=None, height=None, **options):
     """A Figure in the house style and its axes; sizes in inches."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(width or 3.2 * columns, height or 2.8 * rows), **options)
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(width or 3.2 * columns, height or 2.8 * rows), **options
+        )
     plt.close(figure)  # else the notebook shows it a second time, without caption
     return figure, axes
 
@@ -61,7 +70,9 @@ def show(figure, caption, alt):
 
 def show_table(header, rows, caption):
     """Show a table: header of strings, rows of strings or numbers."""
-    cell = lambda value, tag: f"<{tag} style='text-align:{'left' if isinstance(value, str) else 'right'}'>{_cell_text(value)}</{tag}>"
+    cell = lambda value, tag: (
+        f"<{tag} style='text-align:{'left' if isinstance(value, str) else 'right'}'>{_cell_text(value)}</{tag}>"
+    )
     lines = ["<tr>" + "".join(cell(str(name), "th") for name in header) + "</tr>"]
     lines += ["<tr>" + "".join(cell(value, "td") for value in row) + "</tr>" for row in rows]
     display(HTML(f"<table><caption><em>{html.escape(caption)}</em></caption>{''.join(lines)}</table>"))
@@ -76,8 +87,9 @@ def _cell_text(value):
 def slider_demo(draw, alt, **sliders):
     """A picture that follows its sliders: draw(**values) -> Figure.  Returns a widget.
 
-    sliders: ipywidgets by the name of the parameter of `draw` that they set. The picture is the PNG of an Image widget whose value is
-    set by `observe`: no Output widget, which now and then hangs an unattended run.
+    sliders: ipywidgets by the name of the parameter of `draw` that they set. The picture is the PNG of an
+    Image widget whose value is set by `observe`: no Output widget, which now and then hangs an unattended
+    run.
     """
     import ipywidgets
 
@@ -96,7 +108,7 @@ def slider_demo(draw, alt, **sliders):
     return ipywidgets.VBox([*sliders.values(), picture])
 
 
-# ---- what is drawn ----------------------------------------------------------------------------------------------
+# ---- what is drawn ----
 
 
 def gamut(axes, bins=None, lightness=60.0, resolution=2.0):
@@ -116,7 +128,13 @@ def gamut(axes, bins=None, lightness=60.0, resolution=2.0):
 
 
 def ab_axes(axes):
-    axes.set(xlim=(-113, 113), ylim=(-113, 113), xlabel="a (green to magenta)", ylabel="b (blue to yellow)", aspect="equal")
+    axes.set(
+        xlim=(-113, 113),
+        ylim=(-113, 113),
+        xlabel="a (green to magenta)",
+        ylabel="b (blue to yellow)",
+        aspect="equal",
+    )
 
 
 def bin_map(axes, bins, values, label="", logarithmic=False, size=26):
@@ -125,7 +143,14 @@ def bin_map(axes, bins, values, label="", logarithmic=False, size=26):
 
     values = np.asarray(values, float)
     norm = LogNorm(max(values[values > 0].min(), values.max() * 1e-5), values.max()) if logarithmic else None
-    image = axes.scatter(*np.asarray(bins).T, c=np.where(values > 0, values, np.nan), marker="s", s=size, cmap="viridis_r", norm=norm)
+    image = axes.scatter(
+        *np.asarray(bins).T,
+        c=np.where(values > 0, values, np.nan),
+        marker="s",
+        s=size,
+        cmap="viridis_r",
+        norm=norm,
+    )
     axes.figure.colorbar(image, ax=axes, shrink=0.8, label=label)
     ab_axes(axes)
 
@@ -137,10 +162,13 @@ def bin_colors(bins, lightness=60.0):
 
 
 def distribution(axes, bins, probabilities, lightness=60.0, scale=900):
-    """A distribution over bins: a disc in the bin's own colour, its area the probability; the largest are labelled."""
+    """A distribution over bins: a disc in the bin's own colour, its area the probability; the largest are
+    labelled."""
     bins, probabilities = np.asarray(bins), np.asarray(probabilities, float)
     axes.scatter(*bins.T, s=2, color="#bbb")
-    axes.scatter(*bins.T, s=scale * probabilities, c=bin_colors(bins, lightness), edgecolors="#333", linewidths=0.6)
+    axes.scatter(
+        *bins.T, s=scale * probabilities, c=bin_colors(bins, lightness), edgecolors="#333", linewidths=0.6
+    )
     for index in np.argsort(-probabilities)[:5]:
         if probabilities[index] > 0.04:
             axes.annotate(f"{probabilities[index]:.2f}", bins[index], fontsize=7, ha="center", va="center")
@@ -151,7 +179,9 @@ def photographs(photos, titles=None, columns=None, height=1.7):
     """Photographs in a grid: list of (H, W, 3) or (H, W) uint8 arrays.  Returns a Figure."""
     columns = min(columns or len(photos), len(photos))
     rows = -(-len(photos) // columns)
-    figure, axes = new_figure(columns, rows, width=height * 1.05 * columns, height=(height + 0.25) * rows, squeeze=False)
+    figure, axes = new_figure(
+        columns, rows, width=height * 1.05 * columns, height=(height + 0.25) * rows, squeeze=False
+    )
     for axis, photo, title in zip(axes.flat, photos, titles or [""] * len(photos)):
         axis.imshow(photo, cmap="gray", vmin=0, vmax=255)
         axis.set_title(title, fontsize=8, loc="center")
@@ -183,7 +213,15 @@ def training_curves(histories):
             values = [row[field] for row in history]
             if field == "validation_loss":
                 values = [value / values[0] for value in values]
-            axis.plot([row["step"] for row in history], values, LINES[name], marker=MARKERS[name], markersize=3, color=COLORS[name], label=name)
+            axis.plot(
+                [row["step"] for row in history],
+                values,
+                LINES[name],
+                marker=MARKERS[name],
+                markersize=3,
+                color=COLORS[name],
+                label=name,
+            )
     for axis, title in zip(axes, ("validation loss, first = 1", "AuC", "rebalanced AuC")):
         axis.set(title=title, xlabel="step")
     axes[0].legend(frameon=False)
@@ -194,14 +232,19 @@ def error_curves(curves, title):
     """Share of pixels within t ab units of the truth: {name: (151,)}.  Returns a Figure."""
     figure, axes = new_figure(width=4.4, height=3.2)
     for name, curve in curves.items():
-        axes.plot(np.arange(len(curve)), curve, linestyle=LINES.get(name, "-"), color=COLORS.get(name), label=name)
-    axes.set(title=title, xlabel="t (ab units)", ylabel="share of pixels within t", xlim=(0, 150), ylim=(0, 1))
+        axes.plot(
+            np.arange(len(curve)), curve, linestyle=LINES.get(name, "-"), color=COLORS.get(name), label=name
+        )
+    axes.set(
+        title=title, xlabel="t (ab units)", ylabel="share of pixels within t", xlim=(0, 150), ylim=(0, 1)
+    )
     axes.legend(frameon=False, loc="lower right")
     return figure
 
 
 def expected_against_learned(comparisons, title):
-    """Theory against network: a point for each colour's share, the diagonal where they agree.  Returns a Figure."""
+    """Theory against network: a point for each colour's share, the diagonal where they agree.  Returns a
+    Figure."""
     figure, axes = new_figure(width=4.2, height=4.0)
     axes.plot([0, 1], [0, 1], color="#999", linewidth=0.8)
     axes.fill_between([0, 1], [-0.1, 0.9], [0.1, 1.1], color="#eee", zorder=0)
@@ -209,13 +252,27 @@ def expected_against_learned(comparisons, title):
         axes.plot(comparison.expected, comparison.learned, "o", markersize=4, label=comparison.thing)
         for name, x, y in zip(comparison.colours, comparison.expected, comparison.learned):
             if abs(x - y) > 0.06:
-                axes.annotate(f"{comparison.thing}, {name}", (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
-    axes.set(title=title, xlabel="share, as theory predicts", ylabel="share, as learned", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+                axes.annotate(
+                    f"{comparison.thing}, {name}",
+                    (x, y),
+                    fontsize=6,
+                    xytext=(3, 3),
+                    textcoords="offset points",
+                )
+    axes.set(
+        title=title,
+        xlabel="share, as theory predicts",
+        ylabel="share, as learned",
+        xlim=(0, 1),
+        ylim=(0, 1),
+        aspect="equal",
+    )
     return figure
 
 
 def receptive_field(photo, name, field, stride):
-    """What one output pixel of a layer can see: a square of `field` pixels around the photograph's middle.  Returns a Figure."""
+    """What one output pixel of a layer can see: a square of `field` pixels around the photograph's middle. 
+    Returns a Figure."""
     size = photo.shape[0]
     low, high = size / 2 - field / 2, size / 2 + field / 2
     figure, axis = new_figure(width=3.6, height=3.6)
@@ -226,19 +283,23 @@ def receptive_field(photo, name, field, stride):
 
 
 def layer_ratios(ratios):
-    """Gradient ratios by layer, each divided by its geometric mean: {initialisation: {layer: ratio}}.  Returns a Figure."""
+    """Gradient ratios by layer, each divided by its geometric mean: {initialisation: {layer: ratio}}. 
+    Returns a Figure."""
     figure, axis = new_figure(width=7.5, height=3.2)
     for (name, values), marker, line in zip(ratios.items(), "xs^o", ("-.", ":", "--", "-")):
         heights = np.array(list(values.values()))
         axis.semilogy(heights / np.exp(np.log(heights).mean()), line, marker=marker, markersize=4, label=name)
-    axis.set(xticks=range(len(values)), title="mean squared gradient over mean squared weight, geometric mean = 1")
+    axis.set(
+        xticks=range(len(values)), title="mean squared gradient over mean squared weight, geometric mean = 1"
+    )
     axis.set_xticklabels(list(values), rotation=60, fontsize=7)
     axis.legend(frameon=False, fontsize=7)
     return figure
 
 
 def paired_shares(names, ab, first, second, title):
-    """Two bars for each colour, the second hatched, with their numbers: shares (C,) of colours ab (C, 2).  Returns a Figure."""
+    """Two bars for each colour, the second hatched, with their numbers: shares (C,) of colours ab (C, 2). 
+    Returns a Figure."""
     figure, axis = new_figure(width=5.6, height=2.8)
     places, paints = np.arange(len(names)), bin_colors(ab)
     for offset, shares, hatch in ((-0.2, first, None), (0.2, second, "//")):
@@ -255,7 +316,9 @@ def accuracy_by_temperature(found):
     for which, (axis, title) in enumerate(zip(axes, ("AuC", "rebalanced AuC"))):
         for name, values in found.items():
             heights = [pair[which] for pair in values.values()]
-            axis.plot(list(values), heights, LINES[name], marker=MARKERS[name], color=COLORS[name], label=name)
+            axis.plot(
+                list(values), heights, LINES[name], marker=MARKERS[name], color=COLORS[name], label=name
+            )
         axis.axvline(0.38, color="#999", linewidth=0.8)
         axis.set(xlabel="temperature T", title=title)
     axes[0].legend(frameon=False)

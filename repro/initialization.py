@@ -1,9 +1,11 @@
-"""k-means data-dependent initialisation (Kraehenbuehl, Doersch, Donahue, Darrell, ICLR 2016, arXiv 1511.06856).
+"""k-means data-dependent initialisation (Kraehenbuehl, Doersch, Donahue, Darrell, ICLR 2016, arXiv
+1511.06856).
 
-From input to output, each layer's weights are (1) the k-means centroids of whitened patches of its own input, then
-(2) scaled and shifted channel by channel, so that over the sample every channel has mean `beta` and variance 1 before
-its ReLU. At last (3) whole layers are rescaled against each other, so that the ratio of gradient to weight is the same
-in every layer and all of them learn at one pace; what the network computes stays the same.
+From input to output, each layer's weights are (1) the k-means centroids of whitened patches of its own input,
+then (2) scaled and shifted channel by channel, so that over the sample every channel has mean `beta` and
+variance 1 before its ReLU. At last (3) whole layers are rescaled against each other, so that the ratio of
+gradient to weight is the same in every layer and all of them learn at one pace; what the network computes
+stays the same.
 """
 
 import torch
@@ -22,8 +24,10 @@ def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
     """Initialise the network in place from a sample of photographs.
 
     network: a ColorizationNet.  lightness: (N, 1, H, W) float32, 0..100, some 16 photographs or more.
-    beta: the mean of every channel before its ReLU.  rescale: do step 3 as well.  Deterministic given the seed.
-    Raises ValueError if the sample has no variation, as a blank page, or too few pixels for the network's width.
+    beta: the mean of every channel before its ReLU.  rescale: do step 3 as well.  Deterministic given the
+    seed.
+    Raises ValueError if the sample has no variation, as a blank page, or too few pixels for the network's
+    width.
     """
     if float(lightness.std()) < 1e-3:
         raise ValueError("the sample has no variation in lightness; k-means needs photographs")
@@ -55,9 +59,13 @@ def set_centroids(convolution, features, generator):
     seed = int(torch.randint(2**31, (), generator=generator))
     clusters = convolution.out_channels
     if len(patches) < clusters:
-        raise ValueError(f"{len(patches)} patches for {clusters} channels: the sample needs more or larger photographs")
+        raise ValueError(
+            f"{len(patches)} patches for {clusters} channels: the sample needs more or larger photographs"
+        )
     kmeans = KMeans(clusters, init="random", n_init=1, max_iter=20, random_state=seed)
-    with threadpool_limits(2, "openmp"):  # more threads add up in whatever order they finish: other digits every time
+    with threadpool_limits(
+        2, "openmp"
+    ):  # more threads add up in whatever order they finish: other digits every time
         kmeans.fit((patches @ whitening).numpy())
     centroids = torch.from_numpy(kmeans.cluster_centers_).to(patches) @ whitening.T
     if transposed:  # (out, C, 2, 2): each of the four output phases sees a 2 x 2 part of the 4 x 4 kernel
@@ -78,7 +86,8 @@ def principal_directions(covariance):
 
 
 def sample_patches(convolution, features, generator, count=PATCHES):
-    """`count` random patches as the convolution sees them: (count, C * k * k); 2 x 2 ones for the transposed convolution."""
+    """`count` random patches as the convolution sees them: (count, C * k * k); 2 x 2 ones for the transposed
+    convolution."""
     if isinstance(convolution, nn.ConvTranspose2d):
         kernel, dilation, stride, padding = 2, 1, 1, 0
     else:
@@ -103,13 +112,16 @@ def normalize_channels(convolution, features, beta=0.0):
 
 
 def gradient_ratios(network, lightness, generator):
-    """{name: mean squared gradient over mean squared weight} for a random linear loss <output, noise>, as the paper measures it."""
+    """{name: mean squared gradient over mean squared weight} for a random linear loss <output, noise>, as the
+    paper measures it."""
     network.zero_grad()
     with torch.enable_grad():
         output = network(lightness)
         (output * torch.randn(output.shape, generator=generator)).sum().backward()
     ratios = {
-        name: float(layer.weight.grad.double().square().mean() / layer.weight.detach().double().square().mean())
+        name: float(
+            layer.weight.grad.double().square().mean() / layer.weight.detach().double().square().mean()
+        )
         for name, layer in convolutions(network)
     }
     network.zero_grad()
@@ -117,11 +129,13 @@ def gradient_ratios(network, lightness, generator):
 
 
 def equalize_gradient_ratios(network, lightness, generator, rounds=3):
-    """Step 3: scale whole layers until all have the same gradient ratio, leaving the network's function as it is.
+    """Step 3: scale whole layers until all have the same gradient ratio, leaving the network's function as it
+    is.
 
-    A layer multiplied by s has its gradient divided by s, so its ratio falls by s^4 (the paper's alpha / 2 = 1 / 4 of the log
-    squared ratio); what is multiplied into one layer is divided out in the next. Batch normalisation undoes any scale before it, so
-    only the layers after the last one must have scales whose product is 1: their ratios' geometric mean is the target.
+    A layer multiplied by s has its gradient divided by s, so its ratio falls by s^4 (the paper's alpha / 2 =
+    1 / 4 of the log squared ratio); what is multiplied into one layer is divided out in the next. Batch
+    normalisation undoes any scale before it, so only the layers after the last one must have scales whose
+    product is 1: their ratios' geometric mean is the target.
     """
     names = [name for name, _ in convolutions(network)]
     tail = [name for name in names if name.startswith("conv8") or name == "out"]
@@ -140,7 +154,8 @@ def equalize_gradient_ratios(network, lightness, generator, rounds=3):
 
 
 def refresh_batch_statistics(network, lightness):
-    """Set the running statistics of batch normalisation to the sample's, so that evaluation mode works from the start."""
+    """Set the running statistics of batch normalisation to the sample's, so that evaluation mode works from
+    the start."""
     norms = [layer[2] for layer in network.layers.values() if len(layer) == 3]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

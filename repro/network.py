@@ -1,4 +1,5 @@
-"""The colorization network (paper, figure 2 and table 4; authors' release): eight blocks, lightness in, ab out.
+"""The colorization network (paper, figure 2 and table 4; authors' release): eight blocks, lightness in, ab
+out.
 
 3x3 convolutions with bias and ReLU, batch normalisation after the last ReLU of blocks 1-7, no pooling:
 resolution is lost by stride and regained by one transposed convolution.
@@ -28,8 +29,8 @@ class ColorizationNet(nn.Module):
     outputs: 313 for classification, 2 for regression.
     Raises ValueError if H or W is not a multiple of 8.
 
-    Layers are children of `layers` under the paper's names: conv1_1 ... conv8_3, then `out`; `taps` hands out their
-    activations.
+    Layers are children of `layers` under the paper's names: conv1_1 ... conv8_3, then `out`; `taps` hands out
+    their activations.
     """
 
     def __init__(self, width=1.0, outputs=313):
@@ -64,7 +65,8 @@ class ColorizationNet(nn.Module):
         return features
 
     def taps(self, lightness, names=None):
-        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch normalisation.
+        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch
+        normalisation.
 
         names: which layers, all by default.  Raises KeyError for a name that is no layer.
         """
@@ -74,7 +76,11 @@ class ColorizationNet(nn.Module):
         return {name: features for name, features in self._activations(lightness) if name in names}
 
     def _activations(self, lightness):
-        if lightness.ndim != 4 or lightness.shape[1] != 1 or any(side % MULTIPLE for side in lightness.shape[2:]):
+        if (
+            lightness.ndim != 4
+            or lightness.shape[1] != 1
+            or any(side % MULTIPLE for side in lightness.shape[2:])
+        ):
             raise ValueError(
                 f"expected lightness (N, 1, H, W) with H and W multiples of {MULTIPLE}, got {tuple(lightness.shape)}"
             )
@@ -90,7 +96,8 @@ def convolutions(network):
 
 
 def receptive_fields(network):
-    """{name: (receptive field, stride)} in input pixels, one side, from the layers' own kernels, strides and dilations."""
+    """{name: (receptive field, stride)} in input pixels, one side, from the layers' own kernels, strides and
+    dilations."""
     field, stride, fields = 1, 1, {}
     for name, convolution in convolutions(network):
         if isinstance(convolution, nn.ConvTranspose2d):

@@ -1,11 +1,13 @@
-"""What the network is trained to do: regression, classification, rebalanced classification (paper, sections 2 and 2.2).
+"""What the network is trained to do: regression, classification, rebalanced classification (paper, sections 2
+and 2.2).
 
   regression       L2(Y^, Y) = 1/2 sum ||Y - Y^||^2                              (equation 1)
   classification   L(Z^, Z) = - sum v(Z) sum_q Z_q log(Z^_q),  v = 1             (equation 2)
   rebalanced       the same with v(Z) = w[argmax_q Z], the weight of the colour's nearest bin    (equation 3)
 
-All are averaged over the pixels of the batch; the release sums over the pixels of a photograph and averages over the
-photographs, which only rescales the loss (see `repro.training.settings` for what that does to weight decay).
+All are averaged over the pixels of the batch; the release sums over the pixels of a photograph and averages
+over the photographs, which only rescales the loss (see `repro.training.settings` for what that does to weight
+decay).
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ from repro.encoding import soft_encode
 
 NAMES = ("regression", "classification", "rebalanced")
 REGRESSION_SCALE = 20.0  # ab units per unit of output: about the spread of ab in photographs
-COLOR_THRESHOLD = 5.0  # ab units; a photograph with no |a| or |b| above it counts as colourless, as in the release
+COLOR_THRESHOLD = (
+    5.0  # ab units; a photograph with no |a| or |b| above it counts as colourless, as in the release
+)
 
 
 def has_color(ab, threshold=COLOR_THRESHOLD):
@@ -32,7 +36,9 @@ def soft_cross_entropy(logits, indices, weights, pixel_weights=None):
 
     Equal to the dense sum over all Q bins, without building the (N, Q, h, w) target.
     """
-    log_shares = logits.permute(0, 2, 3, 1).float().log_softmax(-1)  # (N, h, w, Q): contiguous when the network runs channels_last
+    log_shares = (
+        logits.permute(0, 2, 3, 1).float().log_softmax(-1)
+    )  # (N, h, w, Q): contiguous when the network runs channels_last
     loss = -(log_shares.gather(-1, indices) * weights).sum(-1)
     return loss.mean() if pixel_weights is None else (pixel_weights.detach() * loss).mean()
 
@@ -41,7 +47,8 @@ def soft_cross_entropy(logits, indices, weights, pixel_weights=None):
 class Objective:
     """One of the paper's three, with what it needs.
 
-    name: regression, classification or rebalanced.  bins: (Q, 2).  class_weights: (Q,) for rebalanced, else None.
+    name: regression, classification or rebalanced.  bins: (Q, 2).  class_weights: (Q,) for rebalanced, else
+    None.
     neighbours, sigma: of the soft encoding.
     """
 
@@ -67,7 +74,8 @@ class Objective:
     def loss(self, output, ab):
         """Mean loss over the pixels of the batch; photographs without colour add nothing to its gradient.
 
-        output: (N, outputs, h, w) of the network.  ab: (N, h, w, 2) true colours, ab units.  Returns a scalar.
+        output: (N, outputs, h, w) of the network.  ab: (N, h, w, 2) true colours, ab units.  Returns a
+        scalar.
         """
         seen = has_color(ab).float()[:, None, None].expand(ab.shape[:-1])  # (N, h, w)
         if self.name == "regression":

@@ -13,14 +13,16 @@ SCRATCH = Path(os.environ.get("REPRO_SCRATCH", ROOT / "scratch"))  # what pages 
 
 
 def destination(relative, pipeline=False):
-    """Where a page writes: outputs/ when the pipeline runs it, scratch/ when a person does. Makes the folder."""
+    """Where a page writes: outputs/ when the pipeline runs it, scratch/ when a person does. Makes the
+    folder."""
     path = (OUTPUTS if pipeline else SCRATCH) / relative
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def find(relative, pipeline=False, made_by="an earlier page"):
-    """Where a page reads: the pipeline's file or, by hand, the newer of it and the one that an earlier page left in scratch/.
+    """Where a page reads: the pipeline's file or, by hand, the newer of it and the one that an earlier page
+    left in scratch/.
 
     Raises FileNotFoundError that says what to run.
     """

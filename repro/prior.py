@@ -14,7 +14,8 @@ def empirical_prior(ab_batches, bins, soft=False):
     """Share of pixels in each bin.
 
     ab_batches: iterable of (..., 2) float tensors, ab units, of any length: one pass, constant memory.
-    bins: (Q, 2).  soft: count soft-encoded colours, as the released prior does, instead of nearest bins, as the paper says.
+    bins: (Q, 2).  soft: count soft-encoded colours, as the released prior does, instead of nearest bins, as
+    the paper says.
     Returns (Q,) float64 that sums to 1.  Raises ValueError if there was no pixel.
     """
     counts = torch.zeros(len(bins), dtype=torch.float64)
@@ -30,7 +31,8 @@ def empirical_prior(ab_batches, bins, soft=False):
 
 
 def smooth(prior, bins, sigma=5.0):
-    """Gaussian smoothing in the ab plane, not along the bin index: every bin hands its mass to its neighbourhood.
+    """Gaussian smoothing in the ab plane, not along the bin index: every bin hands its mass to its
+    neighbourhood.
 
     prior: (Q,) sums to 1.  bins: (Q, 2) ab units.  sigma: ab units.  Returns (Q,) float64, sums to 1.
     """
@@ -47,7 +49,8 @@ def smooth(prior, bins, sigma=5.0):
 def rebalancing_weights(prior, uniform_mix=0.5):
     """Weight of each bin: 1 / ((1 - lambda) p + lambda / Q), scaled so that sum(prior * weights) = 1.
 
-    prior: (Q,) sums to 1, smoothed.  uniform_mix: the paper's lambda, 0 (only the prior) to 1 (no rebalancing).
+    prior: (Q,) sums to 1, smoothed.  uniform_mix: the paper's lambda, 0 (only the prior) to 1 (no
+    rebalancing).
     Returns (Q,) float64.  With uniform_mix = 0 a bin that never occurs weighs 0 rather than infinity.
     """
     _check_prior(prior)
@@ -62,4 +65,6 @@ def rebalancing_weights(prior, uniform_mix=0.5):
 def _check_prior(prior):
     total = float(prior.sum())
     if prior.ndim != 1 or bool((prior < 0).any()) or not abs(total - 1) < 1e-3:
-        raise ValueError(f"prior must be (Q,) of shares that sum to 1, got shape {tuple(prior.shape)} with sum {total:g}")
+        raise ValueError(
+            f"prior must be (Q,) of shares that sum to 1, got shape {tuple(prior.shape)} with sum {total:g}"
+        )

@@ -13,7 +13,8 @@ from repro.weights import write_atomically
 
 
 def write_metrics(name, values, pipeline=False):
-    """Write {metric: number} as outputs/metrics/<name>.json (scratch/ when a page is run by hand).  Returns the path."""
+    """Write {metric: number} as outputs/metrics/<name>.json (scratch/ when a page is run by hand).  Returns
+    the path."""
     path = paths.destination(f"metrics/{name}.json", pipeline)
     write_atomically(path, (json.dumps(values, indent=1) + "\n").encode())
     return path
@@ -48,7 +49,8 @@ def run_description(seed):
 
 
 def keep(name):
-    """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README.  Returns the path of the numbers."""
+    """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README.  Returns
+    the path of the numbers."""
     numbers, picture = paths.OUTPUTS / "metrics/12_results.json", paths.OUTPUTS / "figures/methods.png"
     for file in (numbers, picture):
         if not file.exists():
@@ -61,7 +63,8 @@ def keep(name):
 
 
 def quote_results(text):
-    """README with every block between `<!-- results/NAME.json -->` and `<!-- end -->` written anew from that file."""
+    """README with every block between `<!-- results/NAME.json -->` and `<!-- end -->` written anew from that
+    file."""
 
     def block(match):
         record = paths.RESULTS / f"{match[1]}.json"

@@ -1,4 +1,5 @@
-"""Weights on disk: safetensors with their settings in the header, so that nothing unpickles and nothing is guessed."""
+"""Weights on disk: safetensors with their settings in the header, so that nothing unpickles and nothing is
+guessed."""
 
 import json
 import os
@@ -17,7 +18,8 @@ class WeightsError(Exception):
 
 
 def write_atomically(path, content):
-    """Write bytes to a temporary file, sync, rename: after a crash or a full disk the old file is still whole."""
+    """Write bytes to a temporary file, sync, rename: after a crash or a full disk the old file is still
+    whole."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -34,8 +36,9 @@ def write_atomically(path, content):
 def save_weights(path, network, objective, extra_tensors=None, **settings):
     """Write a network for `load_weights`.
 
-    objective: an Objective; its name and its bins' fingerprint go into the header, with width, outputs and `settings`
-    (anything JSON holds).  extra_tensors: {name: tensor} kept beside the weights, as an optimiser's state.
+    objective: an Objective; its name and its bins' fingerprint go into the header, with width, outputs and
+    `settings` (anything JSON holds).  extra_tensors: {name: tensor} kept beside the weights, as an
+    optimiser's state.
     """
     header = {
         "objective": objective.name,
@@ -44,33 +47,42 @@ def save_weights(path, network, objective, extra_tensors=None, **settings):
         "bins": fingerprint(objective.bins),
         **settings,
     }
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()} | (extra_tensors or {})
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()} | (
+        extra_tensors or {}
+    )
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomically(path, save(tensors, {"repro": json.dumps(header)}))
 
 
 def read_header(path):
-    """The settings in a weights file's header, a dict.  Raises WeightsError if it is no weights file of ours."""
+    """The settings in a weights file's header, a dict.  Raises WeightsError if it is no weights file of
+    ours."""
     return _read(path, tensors=False)[0]
 
 
 def load_weights(path, bins):
     """(network in evaluation mode, header dict, extra tensors) of a file by `save_weights`.
 
-    bins: (Q, 2) that the caller will decode with.  Raises WeightsError, with what was expected, for a file that is missing, broken,
-    of another project, or trained with other bins.
+    bins: (Q, 2) that the caller will decode with.  Raises WeightsError, with what was expected, for a file
+    that is missing, broken, of another project, or trained with other bins.
     """
     header, tensors = _read(path)
     if header["bins"] != fingerprint(bins):
-        raise WeightsError(f"{path}: trained with ab bins {header['bins']}, but the bins here are {fingerprint(bins)}")
-    weights = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+        raise WeightsError(
+            f"{path}: trained with ab bins {header['bins']}, but the bins here are {fingerprint(bins)}"
+        )
+    weights = {
+        name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")
+    }
     weights = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
     try:
         with torch.device("meta"):  # no memory and no random numbers for values that are replaced at once
             network = ColorizationNet(header["width"], header["outputs"])
         network.load_state_dict(weights, assign=True)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: its tensors do not fit a network of width {header['width']}: {error}") from None
+        raise WeightsError(
+            f"{path}: its tensors do not fit a network of width {header['width']}: {error}"
+        ) from None
     extra = {name: value for name, value in tensors.items() if not name.startswith("network.")}
     return network.eval(), header, extra
 
@@ -86,4 +98,6 @@ def _read(path, tensors=True):
                 raise KeyError(*missing)
             return header, {name: file.get_tensor(name) for name in file.keys()} if tensors else {}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path}: not a weights file of this project, or broken ({type(error).__name__}: {error})") from None
+        raise WeightsError(
+            f"{path}: not a weights file of this project, or broken ({type(error).__name__}: {error})"
+        ) from None

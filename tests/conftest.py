@@ -9,7 +9,9 @@ from repro.datasets.world import WorldSource
 from repro.network import ColorizationNet
 from repro.training.batches import to_example
 
-torch.set_num_threads(1)  # the tensors here are small: more threads only wait for each other on a busy machine
+torch.set_num_threads(
+    1
+)  # the tensors here are small: more threads only wait for each other on a busy machine
 settings.register_profile("repro", deadline=None, max_examples=40, derandomize=True, database=None)
 settings.load_profile("repro")
 

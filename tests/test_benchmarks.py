@@ -1,4 +1,5 @@
-"""The benchmarks run, at their smallest size. What they measure is never asserted: that is for `make bench`, on an idle machine."""
+"""The benchmarks run, at their smallest size. What they measure is never asserted: that is for `make bench`,
+on an idle machine."""
 
 import json
 
@@ -15,7 +16,9 @@ def test_each_theme_runs_and_is_recorded(theme, tmp_path, capsys):
     record = json.loads(file.read_text())
     assert record["small"] and record["hardware"] and record["threads"] >= 1
     assert list(record["figures"]) == [theme]
-    assert all(figure["ours"] > 0 and figure["peer"] > 0 and figure["says"] for figure in record["figures"][theme])
+    assert all(
+        figure["ours"] > 0 and figure["peer"] > 0 and figure["says"] for figure in record["figures"][theme]
+    )
     shown = capsys.readouterr().out
     assert all(figure["name"] in shown for figure in record["figures"][theme])
 

@@ -56,7 +56,8 @@ def test_squares_touching_by_hand():
     triangle = np.array([[0.0, 0], [10, 0], [0, 10]])
     centres = np.array([[5.0, 5], [6, 6], [6.1, 6.1], [-1, 5], [-1.1, 5], [11, -1], [11, 1.5]])
     # half-width 1: the corner (5, 5) of the square at (6, 6) lies on x + y = 10; at 6.1 it is past it.
-    # (-1, 5) shares the edge x = 0. (11, -1) shares the corner (10, 0). (11, 1.5): nearest corner (10, .5) is past x + y = 10.
+    # (-1, 5) shares the edge x = 0. (11, -1) shares the corner (10, 0). (11, 1.5): nearest corner (10, .5) is
+    # past x + y = 10.
     assert squares_touching(centres, 1, triangle).tolist() == [True, True, False, True, False, True, False]
 
 
@@ -74,13 +75,19 @@ def test_callers_cannot_spoil_the_bins(bins):
 def test_fingerprint_sees_values_and_order(bins):
     moved = bins.clone()
     moved[7, 1] += 1e-3
-    assert len({fingerprint(bins), fingerprint(moved), fingerprint(bins.flip(0)), fingerprint(ab_bins(20))}) == 4
+    assert (
+        len({fingerprint(bins), fingerprint(moved), fingerprint(bins.flip(0)), fingerprint(ab_bins(20))}) == 4
+    )
     assert fingerprint(bins.double()) == fingerprint(bins.numpy()) == fingerprint(bins)
 
 
 @given(points, st.sampled_from([1, 5, 10]))
-@example([(0.0, 0.0), (5.0, 5.0), (5.0, 0.0), (-0.0, -0.0)], 5)  # a bin, a tie of four, a tie of two, negative zero
-@example([(127.99999, -128.0), (128.0, 0.0), (-128.00002, 5.0), (199.0, -199.0)], 5)  # the table's rim and beyond
+@example(
+    [(0.0, 0.0), (5.0, 5.0), (5.0, 0.0), (-0.0, -0.0)], 5
+)  # a bin, a tie of four, a tie of two, negative zero
+@example(
+    [(127.99999, -128.0), (128.0, 0.0), (-128.00002, 5.0), (199.0, -199.0)], 5
+)  # the table's rim and beyond
 def test_nearest_equals_brute_force(rows, neighbours):
     bins, ab = ab_bins(), torch.tensor(rows, dtype=torch.float32)
     squared, indices = nearest_bins(ab, bins, neighbours)
@@ -102,9 +109,13 @@ def test_nearest_agrees_with_scikit_learn(spacing, neighbours):
     bins = ab_bins(spacing)
     ab = torch.from_numpy(np.random.default_rng(0).uniform(-140, 140, (4000, 2)).astype(np.float32))
     squared, indices = nearest_bins(ab, bins, neighbours)
-    distance, expected = NearestNeighbors(n_neighbors=neighbours).fit(bins.double().numpy()).kneighbors(ab.double().numpy())
+    distance, expected = (
+        NearestNeighbors(n_neighbors=neighbours).fit(bins.double().numpy()).kneighbors(ab.double().numpy())
+    )
     assert squared.sqrt().numpy() == pytest.approx(distance, rel=1e-5, abs=1e-4)
-    assert (indices.numpy() == expected).mean() > 0.9999  # rounding may swap two bins at almost the same distance
+    assert (
+        indices.numpy() == expected
+    ).mean() > 0.9999  # rounding may swap two bins at almost the same distance
 
 
 def test_all_bins_can_be_asked_for():

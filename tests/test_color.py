@@ -9,7 +9,15 @@ from hypothesis.extra.numpy import arrays
 from skimage.color import lab2rgb, rgb2lab
 
 from repro import color
-from repro.color import in_gamut, lab_to_rgb, lab_to_rgb8, rgb8_to_lab, rgb8_to_lightness, rgb_to_lab, srgb_ab_hull
+from repro.color import (
+    in_gamut,
+    lab_to_rgb,
+    lab_to_rgb8,
+    rgb8_to_lab,
+    rgb8_to_lightness,
+    rgb_to_lab,
+    srgb_ab_hull,
+)
 
 CUBE = np.stack(np.meshgrid(*[np.arange(0, 256, 15, dtype=np.uint8)] * 3), -1).reshape(-1, 3)  # 18^3 colours
 
@@ -21,7 +29,8 @@ CUBE = np.stack(np.meshgrid(*[np.arange(0, 256, 15, dtype=np.uint8)] * 3), -1).r
         ((0, 0, 0), (0, 0, 0)),
         # white: f(1) = 1, L = 116 - 16 = 100, a = b = 0
         ((255, 255, 255), (100, 0, 0)),
-        # gray 119: ((.46667 + .055) / 1.055)^2.4 = .18447, its cube root .56926, L = 116 * .56926 - 16 = 50.03
+        # gray 119: ((.46667 + .055) / 1.055)^2.4 = .18447, its cube root .56926, L = 116 * .56926 - 16 =
+        # 50.03
         ((119, 119, 119), (50.03, 0, 0)),
         # almost black, gray 5: 5/255/12.92 = .0015176, f = 7.787 * .0015176 + .137931 = .149749, L = 1.371
         ((5, 5, 5), (1.371, 0, 0)),
@@ -54,7 +63,8 @@ def test_round_trip_of_bytes_is_exact():
 
 @given(arrays(np.float32, (7, 3), elements=st.floats(0, 1, width=32)))
 def test_round_trip_of_any_rgb(rgb):
-    # Either side of the curve's joint the rounded standard constants leave a gap: lightness below .04 moves by up to 1e-4.
+    # Either side of the curve's joint the rounded standard constants leave a gap: lightness below .04 moves
+    # by up to 1e-4.
     back = lab_to_rgb(rgb_to_lab(torch.from_numpy(rgb))).numpy()
     assert np.abs(back - rgb).max() < 2e-4
 
@@ -119,6 +129,8 @@ def test_hull_holds_every_color_and_turns_left():
     edges = np.roll(hull, -1, 0) - hull
     ab = rgb8_to_lab(CUBE)[:, 1:].astype(float)
     beside = edges[:, 0] * (ab[:, None, 1] - hull[:, 1]) - edges[:, 1] * (ab[:, None, 0] - hull[:, 0])
-    assert (beside / np.linalg.norm(edges, axis=1) >= -0.2).all()  # ab units: the hull is of 33^3 colours, so between them
+    assert (
+        beside / np.linalg.norm(edges, axis=1) >= -0.2
+    ).all()  # ab units: the hull is of 33^3 colours, so between them
     assert hull.min(0) == pytest.approx([-86.18, -107.86], abs=0.02)
     assert hull.max(0) == pytest.approx([98.23, 94.48], abs=0.02)

@@ -27,7 +27,8 @@ def picture(*shape):
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-# -- whole photographs -----------------------------------------------------------------------------------------------
+# -- whole photographs
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -42,7 +43,8 @@ def test_size_and_type_are_kept(colorizer, shape, channels):
 
 @pytest.mark.parametrize("decoding", ["annealed", "mean", "mode"])
 def test_lightness_is_kept(colorizer, decoding):
-    """To half a level a channel, that is .5 L, as long as sRGB can show the colour at that lightness; here ab stays small."""
+    """To half a level a channel, that is .5 L, as long as sRGB can show the colour at that lightness; here ab
+    stays small."""
     photo = np.random.default_rng(0).integers(70, 190, (61, 47), dtype=np.uint8)
     colorizer.decode = lambda *args: torch.full((1, 2, 8, 8), 12.0)
     lightness = rgb8_to_lightness(np.repeat(photo[..., None], 3, 2))
@@ -74,8 +76,14 @@ def test_views_and_read_only_arrays_are_fine(colorizer):
 @pytest.mark.parametrize(
     "photo",
     [
-        picture(8, 8).astype(np.float32), picture(8, 8) > 5, "photo.jpg",
-        picture(8, 8, 4), picture(8, 8, 1), picture(2, 8, 8, 3), picture(8), picture(0, 8),
+        picture(8, 8).astype(np.float32),
+        picture(8, 8) > 5,
+        "photo.jpg",
+        picture(8, 8, 4),
+        picture(8, 8, 1),
+        picture(2, 8, 8, 3),
+        picture(8),
+        picture(0, 8),
     ],
 )
 def test_what_is_no_photograph_is_refused(colorizer, photo):
@@ -88,7 +96,9 @@ def test_what_is_no_photograph_is_refused(colorizer, photo):
 
 def test_decodings_and_temperature_make_a_difference(colorizer):
     output = torch.randn(1, 313, 4, 4) * 3
-    found = [colorizer.decode(output, *how) for how in (("annealed",), ("annealed", 1.0), ("mean",), ("mode",))]
+    found = [
+        colorizer.decode(output, *how) for how in (("annealed",), ("annealed", 1.0), ("mean",), ("mode",))
+    ]
     assert torch.equal(found[1], found[2])
     assert not torch.allclose(found[0], found[2]) and not torch.allclose(found[0], found[3])
     assert torch.equal(colorizer.decode(output), found[0])
@@ -139,7 +149,11 @@ def test_interpolation_by_hand():
     At length 8 pixel i is centred on pixel 2 i + .5: the first at 1/8.
     """
     same, half = interpolation(16, 4), interpolation(8, 4)
-    assert same[0].tolist() == [1, 0, 0, 0] and same[1].tolist() == [0.75, 0.25, 0, 0] and same[12].tolist() == [0, 0, 0, 1]
+    assert (
+        same[0].tolist() == [1, 0, 0, 0]
+        and same[1].tolist() == [0.75, 0.25, 0, 0]
+        and same[12].tolist() == [0, 0, 0, 1]
+    )
     assert same[15].tolist() == [0, 0, 0, 1]
     assert half[0].tolist() == [0.875, 0.125, 0, 0]
     assert interpolation(3, 1).tolist() == [[1], [1], [1]]
@@ -155,13 +169,17 @@ def test_interpolation_shares_sum_to_one(length, count):
 
 @pytest.mark.parametrize("height, width", [(64, 96), (128, 192), (301, 455), (32, 48)])
 def test_colors_linear_in_position_come_back_linear(height, width):
-    """Output i of the network stands for pixel 4 i of the small copy: a ramp is put exactly where it was, at every size."""
+    """Output i of the network stands for pixel 4 i of the small copy: a ramp is put exactly where it was, at
+    every size."""
     small = torch.arange(0, 64, 4.0), torch.arange(0, 96, 4.0)  # rows and columns that ab was sampled at
     ab = torch.stack(((small[0][:, None] / 2 - 15).expand(16, 24), (small[1] / 4 - 12).expand(16, 24)))
     result = rgb8_to_lab(join(np.full((height, width, 3), 119, np.uint8), ab))
     rows, columns = ((np.arange(n) + 0.5) * size / n - 0.5 for n, size in ((height, 64), (width, 96)))
     inside = np.ix_((rows >= 0) & (rows <= 60), (columns >= 0) & (columns <= 92))
-    expected = np.broadcast_to((rows / 2 - 15)[:, None], (height, width)), np.broadcast_to(columns / 4 - 12, (height, width))
+    expected = (
+        np.broadcast_to((rows / 2 - 15)[:, None], (height, width)),
+        np.broadcast_to(columns / 4 - 12, (height, width)),
+    )
     for channel in (0, 1):
         error = np.abs(result[..., 1 + channel] - expected[channel])[inside]
         assert error.mean() < 0.5 and error.max() < 1.5, "more than rounding to bytes"
@@ -172,7 +190,9 @@ def test_strips_make_no_difference(monkeypatch, strip):
     photo, ab = picture(41, 29, 3), torch.randn(2, 8, 6) * 20
     whole = join(photo, ab)
     monkeypatch.setattr(colorizer_module, "STRIP", strip)
-    assert np.abs(join(photo, ab).astype(int) - whole).max() <= 1  # sums in another order may round the other way
+    assert (
+        np.abs(join(photo, ab).astype(int) - whole).max() <= 1
+    )  # sums in another order may round the other way
     assert (join(photo, ab) == whole).mean() > 0.999
 
 
@@ -193,8 +213,11 @@ print(peak() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in other units elsewhere")
 def test_memory_of_a_big_photograph():
-    """24 megapixels: 23 MiB of gray, 69 as RGB, 69 of result; as Lab floats at once it would take 275 more, several times."""
-    run = subprocess.run([sys.executable, "-c", BIG], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    """24 megapixels: 23 MiB of gray, 69 as RGB, 69 of result; as Lab floats at once it would take 275 more,
+    several times."""
+    run = subprocess.run(
+        [sys.executable, "-c", BIG], cwd=paths.ROOT, capture_output=True, text=True, check=True
+    )
     assert float(run.stdout) < 250
 
 
@@ -209,18 +232,33 @@ def places(tmp_path, monkeypatch):
 
 
 def save(path, network, name, **settings):
-    save_weights(path, network, Objective(name, ab_bins(), torch.ones(313) if name == "rebalanced" else None), **settings)
+    save_weights(
+        path,
+        network,
+        Objective(name, ab_bins(), torch.ones(313) if name == "rebalanced" else None),
+        **settings,
+    )
 
 
 def test_load_takes_the_settings_of_the_file_and_options_over_them(tmp_path, tiny_network):
     path = tmp_path / "w.safetensors"
     save(path, tiny_network(), "classification", short_side=48)
-    loaded, changed = Colorizer.load(path), Colorizer.load(path, short_side=96, decoding="mode", temperature=0.5)
-    assert (loaded.objective, loaded.short_side, loaded.decoding, loaded.temperature) == ("classification", 48, "annealed", 0.38)
+    loaded, changed = (
+        Colorizer.load(path),
+        Colorizer.load(path, short_side=96, decoding="mode", temperature=0.5),
+    )
+    assert (loaded.objective, loaded.short_side, loaded.decoding, loaded.temperature) == (
+        "classification",
+        48,
+        "annealed",
+        0.38,
+    )
     assert (changed.short_side, changed.decoding, changed.temperature) == (96, "mode", 0.5)
     assert loaded.origin == str(path)
     photo = picture(30, 40)
-    assert np.array_equal(loaded.colorize(photo), Colorizer(tiny_network(), ab_bins(), "classification", 48).colorize(photo))
+    assert np.array_equal(
+        loaded.colorize(photo), Colorizer(tiny_network(), ab_bins(), "classification", 48).colorize(photo)
+    )
 
 
 def test_without_weights_it_says_what_to_run(places):

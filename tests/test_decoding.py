@@ -22,8 +22,8 @@ def logits_of(*probabilities):
 def test_by_hand():
     """p = (1/4, 3/4) on (0, 0) and (40, -20).
 
-    T = 1: (30, -15).  T = .5 squares: 1/16 to 9/16, so (.1, .9) and (36, -18).  T = .38: 3^(1/.38) = 3^2.631579 = 18.0127,
-    18.0127 / 19.0127 = .947404, so (37.896, -18.948).
+    T = 1: (30, -15).  T = .5 squares: 1/16 to 9/16, so (.1, .9) and (36, -18).  T = .38: 3^(1/.38) =
+    3^2.631579 = 18.0127, 18.0127 / 19.0127 = .947404, so (37.896, -18.948).
     """
     logits = logits_of(0.25, 0.75)
     assert mean(logits, TWO).flatten().tolist() == pytest.approx([30, -15], abs=1e-4)
@@ -33,7 +33,8 @@ def test_by_hand():
 
 
 def test_temperature_acts_on_log_probabilities_not_on_probabilities():
-    """The known mistake, softmax(p / T): p = (1/4, 3/4) at T = .38 would give 1 / (1 + exp(-.5/.38)) = .788, so a = 31.5."""
+    """The known mistake, softmax(p / T): p = (1/4, 3/4) at T = .38 would give 1 / (1 + exp(-.5/.38)) = .788,
+    so a = 31.5."""
     assert float(annealed_mean(logits_of(0.25, 0.75), TWO)[0, 0]) == pytest.approx(37.896, abs=1e-3)
 
 
@@ -52,7 +53,9 @@ def test_shapes_and_types(bins):
 def test_each_pixel_is_decoded_by_itself(bins):
     logits = torch.randn(2, 313, 3, 4)
     for decode in (annealed_mean, mean, mode):
-        assert torch.allclose(decode(logits, bins)[1:, :, 2:, 3:], decode(logits[1:, :, 2:, 3:], bins), atol=1e-5)
+        assert torch.allclose(
+            decode(logits, bins)[1:, :, 2:, 3:], decode(logits[1:, :, 2:, 3:], bins), atol=1e-5
+        )
 
 
 def test_cold_is_the_mode_and_hot_the_middle(bins):
@@ -71,7 +74,9 @@ def test_the_colour_stays_within_the_bins(values, temperature):
 
 @given(st.floats(0.05, 0.95))
 def test_colder_is_more_vivid_between_two_colours(share):
-    reds = [float(annealed_mean(logits_of(1 - share, share), TWO, t)[0, 0, 0, 0]) for t in (0.1, 0.38, 1.0, 3.0)]
+    reds = [
+        float(annealed_mean(logits_of(1 - share, share), TWO, t)[0, 0, 0, 0]) for t in (0.1, 0.38, 1.0, 3.0)
+    ]
     assert reds == sorted(reds, reverse=share > 0.5) or max(reds) - min(reds) < 1e-3
 
 

@@ -19,8 +19,8 @@ points = st.lists(st.tuples(coordinate, coordinate), min_size=1, max_size=20)
 def test_a_color_on_a_bin(bins):
     """ab = (0, 0): the bin itself at distance 0 and its four neighbours at 10.
 
-    exp(-100 / (2 * 25)) = exp(-2) = .135335; the sum 1 + 4 * .135335 = 1.541341; so .648786 and four times .087803.
-    With exp(-d^2 / (2 sigma)), the known mistake, the neighbours would get exp(-10) = .0000454.
+    exp(-100 / (2 * 25)) = exp(-2) = .135335; the sum 1 + 4 * .135335 = 1.541341; so .648786 and four times
+    .087803. With exp(-d^2 / (2 sigma)), the known mistake, the neighbours would get exp(-10) = .0000454.
     """
     indices, weights = soft_encode(torch.zeros(2), bins)
     assert bins[indices[0]].tolist() == [0, 0]
@@ -29,9 +29,11 @@ def test_a_color_on_a_bin(bins):
 
 
 def test_a_color_between_bins(bins):
-    """ab = (2, 1): squared distances to (0,0) 5, (10,0) 65, (0,10) 85, (0,-10) 125, (10,10) 145 and (-10,0) 145: a tie.
+    """ab = (2, 1): squared distances to (0,0) 5, (10,0) 65, (0,10) 85, (0,-10) 125, (10,10) 145 and (-10,0)
+    145: a tie.
 
-    exp(-d^2 / 50): .904837 .272532 .182684 .082085 .055023; sum 1.497161; weights .604369 .182032 .122020 .054827 .036752.
+    exp(-d^2 / 50): .904837 .272532 .182684 .082085 .055023; sum 1.497161; weights .604369 .182032 .122020
+    .054827 .036752.
     """
     indices, weights = soft_encode(torch.tensor([2.0, 1.0]), bins)
     assert bins[indices[:4]].tolist() == [[0, 0], [10, 0], [0, 10], [0, -10]]
@@ -101,13 +103,15 @@ def inner_lattice():
     bins = ab_bins()
     have = set(map(tuple, bins.int().tolist()))
     return [
-        corner for corner in have
+        corner
+        for corner in have
         if all((corner[0] + i, corner[1] + j) in have for i in range(-20, 31, 10) for j in range(-20, 31, 10))
     ]
 
 
 def test_the_mean_gives_the_color_back_in_the_inner_gamut(bins):
-    """Within .64 ab units for the paper's five, a lopsided neighbourhood, and .35 for ten, where no bin of the five or ten is missing.
+    """Within .64 ab units for the paper's five, a lopsided neighbourhood, and .35 for ten, where no bin of
+    the five or ten is missing.
 
     (All bins would leave .32: a Gaussian of sigma 5 is narrow for a lattice of spacing 10.)
     """

@@ -1,4 +1,5 @@
-"""pyproject.toml, requirements.lock, environment.yml and the licences say the same thing, each in its own way."""
+"""pyproject.toml, requirements.lock, environment.yml and the licences say the same thing, each in its own
+way."""
 
 import json
 import re
@@ -56,11 +57,16 @@ def test_the_lock_holds_exact_public_versions_and_no_address():
 
 
 def test_what_is_needed_here_is_what_is_installed_here():
-    """Where the environment was made by `make`; a deliberate other version (a GPU build, say) has another public version only rarely."""
+    """Where the environment was made by `make`; a deliberate other version (a GPU build, say) has another
+    public version only rarely."""
     from importlib.metadata import version
 
-    floors = [requirement for requirement in REQUIREMENTS if version(requirement.name) not in requirement.specifier]
-    assert not floors, f"outside pyproject.toml's ranges: {[str(requirement) for requirement in floors]}; run `make setup`"
+    floors = [
+        requirement for requirement in REQUIREMENTS if version(requirement.name) not in requirement.specifier
+    ]
+    assert not floors, (
+        f"outside pyproject.toml's ranges: {[str(requirement) for requirement in floors]}; run `make setup`"
+    )
 
 
 def test_the_version_is_stated_once_or_alike():

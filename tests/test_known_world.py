@@ -58,7 +58,9 @@ def test_a_perfect_classifier_has_no_error(scenes, bins, weights):
         assert comparisons
         for comparison in comparisons:
             assert comparison.error < 1e-4, comparison.thing
-            assert comparison.expected.sum() == pytest.approx(1) and comparison.learned.sum() == pytest.approx(1)
+            assert comparison.expected.sum() == pytest.approx(
+                1
+            ) and comparison.learned.sum() == pytest.approx(1)
             assert len(comparison.colours) == len(comparison.expected) > 1
 
 
@@ -67,7 +69,9 @@ def test_a_classifier_without_rebalancing_is_not_what_rebalancing_predicts(scene
 
 
 def test_a_perfect_regression_has_no_error_and_a_gray_one_misses_by_the_mean_chroma(scenes, bins):
-    right = compare(Oracle(scenes, bins, "regression", lambda thing: mean_color(thing) / REGRESSION_SCALE), scenes)
+    right = compare(
+        Oracle(scenes, bins, "regression", lambda thing: mean_color(thing) / REGRESSION_SCALE), scenes
+    )
     gray = compare(Oracle(scenes, bins, "regression", lambda thing: np.zeros(2)), scenes)
     assert max(c.error for c in right) < 1e-3 and all(c.colours == () for c in right)
     for comparison in gray:
@@ -90,11 +94,14 @@ def test_only_interior_pixels_count_and_batches_do_not_matter(scenes, bins):
 def test_rare_things_are_left_out(scenes, bins):
     oracle = lambda: Oracle(scenes, bins, "regression", lambda thing: np.zeros(2))
     assert compare(oracle(), scenes, least_pixels=10**9) == []
-    assert {c.thing for c in compare(oracle(), scenes, least_pixels=2000)} < {c.thing for c in compare(oracle(), scenes, least_pixels=1)}
+    assert {c.thing for c in compare(oracle(), scenes, least_pixels=2000)} < {
+        c.thing for c in compare(oracle(), scenes, least_pixels=1)
+    }
 
 
 def test_rebalancing_by_hand(bins, weights):
-    """E[w Z] / E[w]: reweighing the bins' own distribution where every colour lies on its bin would be p w / sum p w.
+    """E[w Z] / E[w]: reweighing the bins' own distribution where every colour lies on its bin would be p w /
+    sum p w.
 
     Colours are jittered, so the shares of the car's paints are compared to a few hundredths.
     """
@@ -114,5 +121,7 @@ def test_ideal_predictions(scenes, bins, weights):
     for ab in ideal.values():
         assert ab.shape == (*things.shape, 2) and ab.isfinite().all()
     where = np.argwhere(things == things[0, 0, 0])[0]
-    assert ideal["regression"][tuple(where)].tolist() == pytest.approx(mean_color(THINGS[things[0, 0, 0]]).tolist(), abs=1e-3)
+    assert ideal["regression"][tuple(where)].tolist() == pytest.approx(
+        mean_color(THINGS[things[0, 0, 0]]).tolist(), abs=1e-3
+    )
     assert not torch.allclose(ideal["classification"], ideal["rebalanced"])

@@ -36,7 +36,10 @@ def test_a_folder_with_a_broken_file(album, weights, tmp_path, capsys):
     code = main(["colorize", str(album), "--out", str(tmp_path / "out"), "--weights", str(weights)])
     printed = capsys.readouterr()
     assert code == 1
-    assert sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")) == ["1900s/street.png", "street.jpg"]
+    assert sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")) == [
+        "1900s/street.png",
+        "street.jpg",
+    ]
     assert printed.err.count("\n") == 1 and "broken.jpg" in printed.err
     assert str(weights) in printed.out and "2 coloured, 1 skipped" in printed.out
     assert Image.open(tmp_path / "out/street.jpg").size == (60, 40)
@@ -45,7 +48,21 @@ def test_a_folder_with_a_broken_file(album, weights, tmp_path, capsys):
 def test_all_well_is_exit_code_0(album, weights, tmp_path):
     photo = str(album / "street.jpg")
     for decoding in ("annealed", "mean", "mode"):
-        assert main(["colorize", photo, "--out", str(tmp_path / decoding), "--weights", str(weights), "--decoding", decoding]) == 0
+        assert (
+            main(
+                [
+                    "colorize",
+                    photo,
+                    "--out",
+                    str(tmp_path / decoding),
+                    "--weights",
+                    str(weights),
+                    "--decoding",
+                    decoding,
+                ]
+            )
+            == 0
+        )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +108,24 @@ def test_a_full_disk_stops_with_one_line(album, weights, tmp_path):
 
 
 def test_data_prepares_three_splits(tmp_path, capsys):
-    assert main(["data", "--train", "6", "--val", "2", "--test", "2", "--size", "32", "--out", str(tmp_path / "data")]) == 0
+    assert (
+        main(
+            [
+                "data",
+                "--train",
+                "6",
+                "--val",
+                "2",
+                "--test",
+                "2",
+                "--size",
+                "32",
+                "--out",
+                str(tmp_path / "data"),
+            ]
+        )
+        == 0
+    )
     assert np.load(tmp_path / "data/train.npy").shape == (6, 32, 32, 3)
     assert "train: 6 photographs" in capsys.readouterr().out
 

@@ -44,7 +44,8 @@ def test_normalisation_stands_after_the_last_relu_of_blocks_1_to_7(full):
 
 
 @pytest.mark.parametrize(
-    "width, outputs, height, side", [(0.03, 313, 8, 8), (0.03, 2, 16, 40), (0.125, 313, 64, 32), (0.001, 2, 24, 24)]
+    "width, outputs, height, side",
+    [(0.03, 313, 8, 8), (0.03, 2, 16, 40), (0.125, 313, 64, 32), (0.001, 2, 24, 24)],
 )
 def test_output_shape(width, outputs, height, side):
     network = ColorizationNet(width, outputs).eval()
@@ -75,7 +76,16 @@ def test_taps_have_the_papers_names_and_strides(tiny_network):
     image = torch.rand(1, 1, 64, 32) * 100
     taps = network.taps(image)
     assert list(taps) == NAMES
-    strides = {"conv1_1": 1, "conv1_2": 2, "conv2_2": 4, "conv3_3": 8, "conv5_3": 8, "conv7_3": 8, "conv8_1": 4, "out": 4}
+    strides = {
+        "conv1_1": 1,
+        "conv1_2": 2,
+        "conv2_2": 4,
+        "conv3_3": 8,
+        "conv5_3": 8,
+        "conv7_3": 8,
+        "conv8_1": 4,
+        "out": 4,
+    }
     for name, stride in strides.items():
         channels = dict(convolutions(network))[name].out_channels
         assert taps[name].shape == (1, channels, 64 // stride, 32 // stride), name
@@ -94,12 +104,14 @@ def test_a_choice_of_taps(tiny_network):
     "name, field",
     # conv1_1: 3.  conv1_2: 3 + 2 = 5, then steps of 2.  conv2_2: 5 + 2 * 2 + 2 * 2 = 13, then steps of 4.
     # conv3_3: 13 + 3 * 2 * 4 = 37, then steps of 8.  conv4_3: 37 + 3 * 2 * 8 = 85.
-    # conv5_3: dilation 2, 85 + 3 * 4 * 8 = 181.  conv8_1: 325 + 8 (two neighbours of stride 8) = 333.  out: + 2 * 2 * 4 = 349.
+    # conv5_3: dilation 2, 85 + 3 * 4 * 8 = 181.  conv8_1: 325 + 8 (two neighbours of stride 8) = 333.  out: +
+    # 2 * 2 * 4 = 349.
     [("conv1_1", 3), ("conv1_2", 5), ("conv2_2", 13), ("conv3_3", 37), ("conv4_3", 85), ("conv5_3", 181)]
     + [("conv8_1", 333), ("out", 349)],
 )
 def test_receptive_fields_by_asking_the_gradient(name, field):
-    """With weights all alike and positive nothing cancels: a pixel has a gradient exactly where the output sees it."""
+    """With weights all alike and positive nothing cancels: a pixel has a gradient exactly where the output
+    sees it."""
     network = ColorizationNet(0.001, 1).double().eval()  # one channel a layer
     for _, convolution in convolutions(network):
         nn.init.constant_(convolution.weight, 1 / convolution.weight[0, 0].numel())
@@ -113,7 +125,8 @@ def test_receptive_fields_by_asking_the_gradient(name, field):
 
 
 def test_multiply_adds():
-    """conv1_1 at 256: 9 * 1 * 64 * 256^2 = 37.7 M.  conv8_1: each of 64^2 outputs sees 2 x 2 x 512 inputs: 4 * 512 * 256 * 64^2.
+    """conv1_1 at 256: 9 * 1 * 64 * 256^2 = 37.7 M.  conv8_1: each of 64^2 outputs sees 2 x 2 x 512 inputs: 4
+    * 512 * 256 * 64^2.
 
     Everything: 42 G, so 84 GFLOP.
     """

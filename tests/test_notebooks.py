@@ -50,7 +50,9 @@ def test_nothing_but_source_is_stored(page):
 
 def test_opening_and_closing(page):
     first, *_, last = cells(page)
-    assert re.match(rf"# {page.stem[:2]} · .+\n\n\*\*.+\*\*", source(first), re.S), "title and the question it answers"
+    assert re.match(rf"# {page.stem[:2]} · .+\n\n\*\*.+\*\*", source(first), re.S), (
+        "title and the question it answers"
+    )
     assert "*Paper:*" in source(first) and "*Time:*" in source(first)
     assert "## Exercises" in source(last) and ".ipynb)" in source(last), "exercises, and what comes next"
     code = [source(cell) for cell in cells(page, "code")]
@@ -68,7 +70,17 @@ def test_cells_are_short_enough_to_read(page):
 
 def test_no_cell_does_what_belongs_elsewhere(page):
     code = "\n".join(source(cell) for cell in cells(page, "code"))
-    for forbidden in ("sys.path", "!pip", "%pip", "interact(", "interactive(", "Output(", "tqdm", ".backward()\n    optimizer", 'open("/'):
+    for forbidden in (
+        "sys.path",
+        "!pip",
+        "%pip",
+        "interact(",
+        "interactive(",
+        "Output(",
+        "tqdm",
+        ".backward()\n    optimizer",
+        'open("/',
+    ):
         assert forbidden not in code, forbidden
     assert not re.search(r"""["']/(home|root|tmp|work|Users)/""", code), "an absolute path"
 
@@ -115,7 +127,8 @@ def test_every_page_is_a_stage():
 
 
 def test_pages_run_top_to_bottom_in_reading_order(tmp_path):
-    """As a student who has run nothing yet: every page after the one before, in a scratch folder of its own."""
+    """As a student who has run nothing yet: every page after the one before, in a scratch folder of its
+    own."""
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-p", "no:xdist",
          "--rootdir", str(paths.NOTEBOOKS), *map(str, PAGES)],

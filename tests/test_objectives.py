@@ -1,4 +1,5 @@
-"""The three objectives: by hand, against dense cross entropy, and what photographs without colour do (nothing)."""
+"""The three objectives: by hand, against dense cross entropy, and what photographs without colour do
+(nothing)."""
 
 import math
 
@@ -25,7 +26,8 @@ def weights_of(bins):
     return torch.linspace(0.1, 6, len(bins))
 
 
-# -- soft cross entropy ----------------------------------------------------------------------------------------------
+# -- soft cross entropy
+# ----------------------------------------------------------------------------------------------
 
 
 def test_one_pixel_by_hand():
@@ -55,7 +57,8 @@ def test_value_and_gradient_equal_those_of_dense_targets(bins):
 
 
 def test_the_floor_is_the_entropy_of_the_target(bins):
-    """A perfect prediction still costs the entropy: on a bin, - .648786 ln .648786 - 4 * .087803 ln .087803 = 1.135137."""
+    """A perfect prediction still costs the entropy: on a bin, - .648786 ln .648786 - 4 * .087803 ln .087803 =
+    1.135137."""
     indices, weights = soft_encode(torch.zeros(1, 1, 1, 2), bins)
     logits = densify(indices, weights, 313).clamp_min(1e-30).log().permute(0, 3, 1, 2)
     assert soft_cross_entropy(logits, indices, weights).item() == pytest.approx(1.135137, abs=1e-4)
@@ -63,7 +66,9 @@ def test_the_floor_is_the_entropy_of_the_target(bins):
 
 def test_uniform_logits_cost_ln_313(bins):
     _, ab = example(bins)
-    assert soft_cross_entropy(torch.zeros(2, 313, 4, 3), *soft_encode(ab, bins)).item() == pytest.approx(math.log(313), abs=1e-5)
+    assert soft_cross_entropy(torch.zeros(2, 313, 4, 3), *soft_encode(ab, bins)).item() == pytest.approx(
+        math.log(313), abs=1e-5
+    )
 
 
 def test_huge_logits_stay_finite(bins):
@@ -91,13 +96,18 @@ class Large(TorchDispatchMode):
         given = {part.untyped_storage().data_ptr() for part in args if isinstance(part, torch.Tensor)}
         result = function(*args, **(kwargs or {}))
         for part in result if isinstance(result, (tuple, list)) else (result,):
-            if isinstance(part, torch.Tensor) and part.numel() >= self.least and part.untyped_storage().data_ptr() not in given:
+            if (
+                isinstance(part, torch.Tensor)
+                and part.numel() >= self.least
+                and part.untyped_storage().data_ptr() not in given
+            ):
                 self.operations.append(str(function))
         return result
 
 
 def test_the_dense_target_is_never_built(bins):
-    """Nothing near the size of (N, Q, h, w) comes into being on the way to the loss but the logits' own log-softmax."""
+    """Nothing near the size of (N, Q, h, w) comes into being on the way to the loss but the logits' own
+    log-softmax."""
     logits, ab = example(bins, shape=(4, 16, 16))
     objective = Objective("rebalanced", bins, weights_of(bins))
     soft_encode(ab, bins)  # the search table is made once, and not counted here
@@ -113,7 +123,8 @@ def test_the_dense_target_is_never_built(bins):
 
 
 def test_regression_by_hand(bins):
-    """One pixel, ab (40, -20) = (2, -1) in units of 20; the network says (1, 1): 1/2 (1 + 4) = 2.5, gradient (-1, 2)."""
+    """One pixel, ab (40, -20) = (2, -1) in units of 20; the network says (1, 1): 1/2 (1 + 4) = 2.5, gradient
+    (-1, 2)."""
     output = torch.tensor([1.0, 1.0]).view(1, 2, 1, 1).requires_grad_()
     loss = Objective("regression", bins).loss(output, torch.tensor([[[[40.0, -20.0]]]]))
     loss.backward()
@@ -124,9 +135,15 @@ def test_regression_by_hand(bins):
 def test_the_loss_is_a_mean_over_all_pixels_of_the_batch(bins):
     logits, ab = example(bins)
     objective = Objective("classification", bins)
-    each = [objective.loss(logits[n : n + 1, :, i : i + 1, j : j + 1], ab[n : n + 1, i : i + 1, j : j + 1])
-            for n in range(2) for i in range(4) for j in range(3)]
-    pixels_with_color = [loss for loss in each if loss > 0]  # a single gray pixel would be a photograph without colour
+    each = [
+        objective.loss(logits[n : n + 1, :, i : i + 1, j : j + 1], ab[n : n + 1, i : i + 1, j : j + 1])
+        for n in range(2)
+        for i in range(4)
+        for j in range(3)
+    ]
+    pixels_with_color = [
+        loss for loss in each if loss > 0
+    ]  # a single gray pixel would be a photograph without colour
     assert len(pixels_with_color) == len(each)
     assert objective.loss(logits, ab).item() == pytest.approx(torch.stack(each).mean().item(), rel=1e-5)
 
@@ -146,22 +163,33 @@ def test_rebalancing_multiplies_each_pixels_gradient_by_the_weight_of_its_neares
 
 def test_equal_weights_rebalance_nothing(bins):
     logits, ab = example(bins)
-    losses = [Objective("classification", bins), Objective("rebalanced", bins, torch.ones(313, dtype=torch.float64))]
+    losses = [
+        Objective("classification", bins),
+        Objective("rebalanced", bins, torch.ones(313, dtype=torch.float64)),
+    ]
     assert losses[0].loss(logits, ab).item() == pytest.approx(losses[1].loss(logits, ab).item())
 
 
 def test_neighbours_and_sigma_reach_the_targets(bins):
     logits, ab = example(bins)
-    found = {Objective("classification", bins, neighbours=n, sigma=s).loss(logits, ab).item() for n, s in ((5, 5.0), (10, 5.0), (5, 2.0))}
+    found = {
+        Objective("classification", bins, neighbours=n, sigma=s).loss(logits, ab).item()
+        for n, s in ((5, 5.0), (10, 5.0), (5, 2.0))
+    }
     assert len(found) == 3
 
 
-# -- photographs without colour --------------------------------------------------------------------------------------
+# -- photographs without colour
+# --------------------------------------------------------------------------------------
 
 
 def test_has_color_looks_at_the_largest_value_of_a_photograph():
     ab = torch.zeros(4, 3, 3, 2)
-    ab[1, 2, 2, 0], ab[2, 0, 1, 1], ab[3] = 5.01, -5.01, COLOR_THRESHOLD  # exactly the threshold is not above it
+    ab[1, 2, 2, 0], ab[2, 0, 1, 1], ab[3] = (
+        5.01,
+        -5.01,
+        COLOR_THRESHOLD,
+    )  # exactly the threshold is not above it
     assert has_color(ab).tolist() == [False, True, True, False]
 
 
@@ -180,18 +208,29 @@ def test_photographs_without_color_give_no_gradient_at_all(bins, name):
     assert objective.loss(changed, ab).item() == loss.item()
 
 
-# -- what goes with what ---------------------------------------------------------------------------------------------
+# -- what goes with what
+# ---------------------------------------------------------------------------------------------
 
 
 def test_outputs(bins):
     assert Objective("regression", bins).outputs == 2
-    assert Objective("classification", bins).outputs == Objective("rebalanced", bins, weights_of(bins)).outputs == 313
+    assert (
+        Objective("classification", bins).outputs
+        == Objective("rebalanced", bins, weights_of(bins)).outputs
+        == 313
+    )
 
 
 def test_wrong_combinations_are_refused(bins):
-    with pytest.raises(ValueError, match="no objective 'l2'; there are regression, classification, rebalanced"):
+    with pytest.raises(
+        ValueError, match="no objective 'l2'; there are regression, classification, rebalanced"
+    ):
         Objective("l2", bins)
-    for name, class_weights in (("rebalanced", None), ("classification", weights_of(bins)), ("regression", weights_of(bins))):
+    for name, class_weights in (
+        ("rebalanced", None),
+        ("classification", weights_of(bins)),
+        ("regression", weights_of(bins)),
+    ):
         with pytest.raises(ValueError, match="class_weights are for the rebalanced"):
             Objective(name, bins, class_weights)
     with pytest.raises(ValueError, match="3 class_weights for 313 bins"):

@@ -49,5 +49,7 @@ def test_the_pipeline_never_reads_scratch(places):
 
 
 def test_a_missing_file_says_what_to_run(places):
-    with pytest.raises(FileNotFoundError, match="neither in outputs/ nor in scratch/. It is made by page 04.*make repro"):
+    with pytest.raises(
+        FileNotFoundError, match="neither in outputs/ nor in scratch/. It is made by page 04.*make repro"
+    ):
         paths.find("models/x", made_by="page 04")

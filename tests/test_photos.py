@@ -1,4 +1,5 @@
-"""Photographs in every mode and form, made here with Pillow, and broken ones: right pixels out, or PhotoError."""
+"""Photographs in every mode and form, made here with Pillow, and broken ones: right pixels out, or
+PhotoError."""
 
 import pickle
 import struct
@@ -84,7 +85,9 @@ def test_exif_orientation_is_applied(orientation, format):
 
 
 def test_broken_exif_does_not_cost_the_photograph():
-    photo = read_photo(encode(Image.fromarray(blocks()), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff rubbish"))
+    photo = read_photo(
+        encode(Image.fromarray(blocks()), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff rubbish")
+    )
     assert photo.shape == blocks().shape
 
 
@@ -101,7 +104,9 @@ def test_palette_with_transparency_is_put_on_white():
     image.putpalette([*RED, *GREEN])
     image.putdata([0, 1])
     for transparency in (1, bytes([255, 0])):
-        assert read_photo(encode(image, "PNG", transparency=transparency)).tolist() == [[list(RED), list(WHITE)]]
+        assert read_photo(encode(image, "PNG", transparency=transparency)).tolist() == [
+            [list(RED), list(WHITE)]
+        ]
     assert read_photo(encode(image, "PNG")).tolist() == [[list(RED), list(GREEN)]]
 
 
@@ -231,8 +236,13 @@ def test_gray_profile_is_converted_to_srgb():
 
 
 def test_cmyk_profile_is_converted_to_srgb():
-    """A print profile (8-bit table from ink to Lab) in which any ink turns white paper red, and all inks black."""
-    paper, red, black = (255, 128, 128), (136, 128 + 80, 128 + 67), (0, 128, 128)  # L * 2.55, a + 128, b + 128
+    """A print profile (8-bit table from ink to Lab) in which any ink turns white paper red, and all inks
+    black."""
+    paper, red, black = (
+        (255, 128, 128),
+        (136, 128 + 80, 128 + 67),
+        (0, 128, 128),
+    )  # L * 2.55, a + 128, b + 128
     table = bytes(paper) + bytes(red) * 14 + bytes(black)  # 2 x 2 x 2 x 2 grid
     straight = bytes(range(256))
     identity = struct.pack(">9i", *(65536, 0, 0, 0, 65536, 0, 0, 0, 65536))
@@ -253,7 +263,9 @@ def test_useless_profile_falls_back_to_the_plain_pixels(profile):
 
 def test_srgb_profile_changes_next_to_nothing():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert difference(read_photo(encode(Image.fromarray(blocks()), "PNG", icc_profile=profile)), blocks()) <= 1
+    assert (
+        difference(read_photo(encode(Image.fromarray(blocks()), "PNG", icc_profile=profile)), blocks()) <= 1
+    )
 
 
 # ---- what cannot be read ----
@@ -262,7 +274,9 @@ def test_srgb_profile_changes_next_to_nothing():
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP"])
 def test_truncated_files_are_named(format, share, tmp_path):
-    data = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)), format)
+    data = encode(
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)), format
+    )
     path = tmp_path / f"cut.{format.lower()}"
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(PhotoError) as caught:
@@ -302,7 +316,9 @@ def test_decompression_bomb_is_refused():
 
 
 def test_pillows_warnings_stay_off_the_screen(tmp_path, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 48 * 64 - 1)  # just inside the zone where Pillow only warns
+    monkeypatch.setattr(
+        Image, "MAX_IMAGE_PIXELS", 48 * 64 - 1
+    )  # just inside the zone where Pillow only warns
     assert read_photo(encode(Image.fromarray(blocks()), "PNG")).shape == (48, 64, 3)
     (tmp_path / "odd.jpg").write_bytes(
         encode(Image.fromarray(blocks()), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0rubbish")
@@ -314,7 +330,9 @@ def test_pillows_warnings_stay_off_the_screen(tmp_path, monkeypatch):
     )
     run = subprocess.run(
         [sys.executable, "-W", "always", "-c", program, tmp_path / "odd.jpg"],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "PIL" not in run.stderr and "Warning" not in run.stdout
 
@@ -325,7 +343,8 @@ def test_error_survives_pickling():
 
 
 SAMPLES = [
-    encode(Image.fromarray(blocks(16, 16, 8)), format) for format in ("JPEG", "PNG", "TIFF", "GIF", "WEBP", "BMP")
+    encode(Image.fromarray(blocks(16, 16, 8)), format)
+    for format in ("JPEG", "PNG", "TIFF", "GIF", "WEBP", "BMP")
 ]
 
 
@@ -346,7 +365,9 @@ def test_random_bytes_raise_nothing_else(data, start):
 @given(st.data(), st.sampled_from(SAMPLES))
 def test_damaged_files_raise_nothing_else(data, sample):
     damaged = bytearray(sample[: data.draw(st.integers(0, len(sample)))])
-    for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(sample)), st.integers(0, 255)), max_size=4)):
+    for place, value in data.draw(
+        st.lists(st.tuples(st.integers(0, len(sample)), st.integers(0, 255)), max_size=4)
+    ):
         damaged[place : place + 1] = bytes([value])
     reads_or_raises(bytes(damaged))
 

@@ -61,10 +61,11 @@ def test_no_pixels_is_an_error(bins, batches):
 
 
 def test_smoothing_by_hand(bins):
-    """A peak at (0, 0), sigma 5. Shares exp(-d^2/50), d^2 = 100 (i^2 + j^2): a product of two sums over the lattice,
+    """A peak at (0, 0), sigma 5. Shares exp(-d^2/50), d^2 = 100 (i^2 + j^2): a product of two sums over the
+    lattice,
 
-    (1 + 2 exp(-2) + 2 exp(-8) + ...)^2 = (1 + .270671 + .000671)^2 = 1.616310; so 1/1.61631 = .618693 stays and
-    .135335/1.61631 = .083731 goes to each neighbour in the plane.
+    (1 + 2 exp(-2) + 2 exp(-8) + ...)^2 = (1 + .270671 + .000671)^2 = 1.616310; so 1/1.61631 = .618693 stays
+    and .135335/1.61631 = .083731 goes to each neighbour in the plane.
     """
     smoothed = smooth(peak_at(bins, 0, 0), bins)
     assert float(smoothed @ peak_at(bins, 0, 0)) == pytest.approx(0.618693, abs=2e-5)
@@ -81,11 +82,16 @@ def test_smoothing_is_in_the_plane_not_along_the_index(bins):
     peak[column_end] = 1
     smoothed = smooth(peak, bins)
     assert smoothed[column_end + 1] < 1e-30
-    beside = (bins == bins[column_end] - torch.tensor([10.0, 0])).all(1)  # next in a: more than 15 places away in the list
+    beside = (bins == bins[column_end] - torch.tensor([10.0, 0])).all(
+        1
+    )  # next in a: more than 15 places away in the list
     assert smoothed[beside] > 0.05
 
 
-@given(st.dictionaries(st.integers(0, 312), st.floats(1e-9, 1), min_size=1, max_size=30), st.sampled_from([1.0, 5.0, 30.0]))
+@given(
+    st.dictionaries(st.integers(0, 312), st.floats(1e-9, 1), min_size=1, max_size=30),
+    st.sampled_from([1.0, 5.0, 30.0]),
+)
 def test_smoothing_conserves_mass(shares, sigma):
     prior = torch.zeros(313, dtype=torch.float64)
     prior[list(shares)] = normalised(list(shares.values()))
@@ -103,7 +109,10 @@ def test_smoothing_is_linear_and_vanishes_with_sigma(bins):
 def test_smoothing_refuses_what_is_no_prior(bins):
     peak = peak_at(bins, 0, 0)
     for wrong, message in (
-        (peak * 2, "sum to 1"), (peak - 1 / 313, "sum to 1"), (peak[None], "sum to 1"), (peak * math.nan, "sum to 1"),
+        (peak * 2, "sum to 1"),
+        (peak - 1 / 313, "sum to 1"),
+        (peak[None], "sum to 1"),
+        (peak * math.nan, "sum to 1"),
         (torch.ones(4) / 4, "4 entries for 313 bins"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -116,15 +125,19 @@ def test_smoothing_refuses_what_is_no_prior(bins):
 
 
 def test_weights_by_hand():
-    """p = (3/4, 1/4, 0, 0), lambda = 1/2: mixed (3/8 + 1/8, 1/8 + 1/8, 1/8, 1/8) = (1/2, 1/4, 1/8, 1/8), inverse (2, 4, 8, 8);
+    """p = (3/4, 1/4, 0, 0), lambda = 1/2: mixed (3/8 + 1/8, 1/8 + 1/8, 1/8, 1/8) = (1/2, 1/4, 1/8, 1/8),
+    inverse (2, 4, 8, 8);
 
     sum p w = 3/4 * 2 + 1/4 * 4 = 5/2; so (.8, 1.6, 3.2, 3.2).
     """
-    assert rebalancing_weights(torch.tensor([0.75, 0.25, 0, 0])).tolist() == pytest.approx([0.8, 1.6, 3.2, 3.2])
+    assert rebalancing_weights(torch.tensor([0.75, 0.25, 0, 0])).tolist() == pytest.approx(
+        [0.8, 1.6, 3.2, 3.2]
+    )
 
 
 def test_lambda_0_and_1_by_hand():
-    """lambda = 0: inverse (4/3, 4), sum p w = 1 + 1 = 2, so (2/3, 2), and 0 where nothing occurs.  lambda = 1: all alike."""
+    """lambda = 0: inverse (4/3, 4), sum p w = 1 + 1 = 2, so (2/3, 2), and 0 where nothing occurs.  lambda =
+    1: all alike."""
     prior = torch.tensor([0.75, 0.25, 0])
     assert rebalancing_weights(prior, 0).tolist() == pytest.approx([2 / 3, 2, 0])
     assert rebalancing_weights(prior, 1).tolist() == pytest.approx([1, 1, 1])
@@ -146,7 +159,10 @@ def test_rarer_never_weighs_less(shares, mix):
 
 @given(priors)
 def test_more_lambda_is_less_contrast(shares):
-    contrast = [float(w.max() / w.min()) for w in (rebalancing_weights(normalised(shares), mix) for mix in (0.1, 0.5, 0.9))]
+    contrast = [
+        float(w.max() / w.min())
+        for w in (rebalancing_weights(normalised(shares), mix) for mix in (0.1, 0.5, 0.9))
+    ]
     assert contrast[0] >= contrast[1] - 1e-9 and contrast[1] >= contrast[2] - 1e-9
 
 

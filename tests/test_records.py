@@ -10,10 +10,16 @@ from repro import paths, records
 def test_readme_quotes_what_results_hold():
     readme = (paths.ROOT / "README.md").read_text()
     assert "<!-- results/" in readme
-    assert records.quote_results(readme) == readme, "run `python -m repro record NAME` after changing results/"
+    assert records.quote_results(readme) == readme, (
+        "run `python -m repro record NAME` after changing results/"
+    )
 
 
-@pytest.mark.parametrize("path", sorted(path for path in paths.RESULTS.glob("*.json") if path.stem not in ("published", "benchmarks")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in paths.RESULTS.glob("*.json") if path.stem not in ("published", "benchmarks")),
+    ids=lambda path: path.stem,
+)
 def test_a_record_says_when_on_what_and_from_which_seed(path):
     run = json.loads(path.read_text())["run"]
     assert {"date", "hardware", "seed", "python", "torch"} <= set(run)
@@ -26,7 +32,12 @@ def test_a_changed_number_changes_readme(tmp_path, monkeypatch):
     record = {
         "run": {"date": "2020-01-01", "hardware": "abacus", "seed": 3, "python": "3.11", "torch": "2"},
         "training": {"rebalanced": {"seconds": 90, "samples": 1234}},
-        "raw_accuracy": {"gray": {"auc": 0.8765, "auc_rebalanced": 0.5}, "source": "world", "photographs": 7, "pixels": 64},
+        "raw_accuracy": {
+            "gray": {"auc": 0.8765, "auc_rebalanced": 0.5},
+            "source": "world",
+            "photographs": 7,
+            "pixels": 64,
+        },
     }
     (tmp_path / "tiny.json").write_text(json.dumps(record))
     text = records.quote_results("a\n<!-- results/tiny.json -->\nold\n<!-- end -->\nb")

@@ -11,7 +11,10 @@ import pytest
 from repro.paths import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-pytestmark = pytest.mark.skipif(not (shutil.which("make") and shutil.which("bash") and shutil.which("git")), reason="needs make, bash and git")
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("make") and shutil.which("bash") and shutil.which("git")),
+    reason="needs make, bash and git",
+)
 
 
 @pytest.fixture
@@ -26,9 +29,15 @@ def copy(tmp_path):
 
 def make(folder, *arguments, path=None, **environment):
     """Run make there; the outer make's variables stay outside."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "GIT_", "PYTHON"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "MFLAGS", "GIT_", "PYTHON"))
+    }
     kept |= {"PATH": path or os.environ["PATH"], "GIT_CEILING_DIRECTORIES": str(folder.parent), **environment}
-    return subprocess.run(["make", *arguments], cwd=folder, env=kept, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=kept, capture_output=True, text=True, timeout=60
+    )
 
 
 def script(path, text):
@@ -51,7 +60,21 @@ def tools_without_python(tmp_path):
     """A PATH with what the Makefile uses, but no Python of any name."""
     bin = tmp_path / "bin"
     bin.mkdir()
-    for name in ("bash", "sh", "make", "git", "sed", "cat", "rm", "test", "echo", "touch", "grep", "tee", "tail"):
+    for name in (
+        "bash",
+        "sh",
+        "make",
+        "git",
+        "sed",
+        "cat",
+        "rm",
+        "test",
+        "echo",
+        "touch",
+        "grep",
+        "tee",
+        "tail",
+    ):
         if shutil.which(name):
             (bin / name).symlink_to(shutil.which(name))
     return bin
@@ -95,7 +118,10 @@ def test_no_python_is_one_clear_line(copy, tmp_path):
 
 def test_an_old_python_is_one_clear_line(copy, tmp_path):
     bin = tools_without_python(tmp_path)
-    for name in ("python3", "python3.13"):  # python3.13: a name without an interpreter behind it, as pyenv leaves them
+    for name in (
+        "python3",
+        "python3.13",
+    ):  # python3.13: a name without an interpreter behind it, as pyenv leaves them
         script(bin / name, "exit 1")
     failed = make(copy, "setup", path=str(bin))
     assert failed.returncode
@@ -116,7 +142,9 @@ def test_a_python_without_venv_says_what_to_install(copy, tmp_path):
 def test_the_next_python_is_taken_when_one_lacks_venv(copy, tmp_path):
     bin = tools_without_python(tmp_path)
     script(bin / "python3.13", 'case "$*" in *ensurepip*) exit 1;; esac')
-    script(bin / "python3.12", f'echo "3.12 $*" >> "{tmp_path}/calls"; case "$*" in *"-m venv"*) exit 1;; esac')
+    script(
+        bin / "python3.12", f'echo "3.12 $*" >> "{tmp_path}/calls"; case "$*" in *"-m venv"*) exit 1;; esac'
+    )
     make(copy, "setup", path=str(bin))
     assert "3.12 -m venv --clear .venv" in (tmp_path / "calls").read_text()
 
@@ -168,7 +196,9 @@ def test_a_failed_installation_shows_the_end_of_the_log_and_leaves_no_stamp(copy
 
 
 def test_a_source_archive_is_detected_once(copy):
-    told = make(ready(copy, dvc=f'printf "[core]\\n    no_scm = true\\n" > "{copy}/.dvc/config.local"'), "scm")
+    told = make(
+        ready(copy, dvc=f'printf "[core]\\n    no_scm = true\\n" > "{copy}/.dvc/config.local"'), "scm"
+    )
     assert told.returncode == 0, told.stderr
     assert "no git repository of its own" in told.stdout
     assert (copy / "calls").read_text() == "dvc config --local core.no_scm true\n"
@@ -206,7 +236,10 @@ def test_a_failing_stage_fails_make(copy):
 
 def test_stages_find_the_environments_programs_first(copy):
     subprocess.run(["git", "init", "-q", str(copy)], check=True)
-    ready(copy, dvc=f'command -v python > "{copy}/python"; echo "$VIRTUAL_ENV:$PYTHONPATH:$PYTHONHOME" > "{copy}/variables"')
+    ready(
+        copy,
+        dvc=f'command -v python > "{copy}/python"; echo "$VIRTUAL_ENV:$PYTHONPATH:$PYTHONHOME" > "{copy}/variables"',
+    )
     make(copy, "repro", PYTHONPATH="/somewhere", PYTHONHOME="")
     assert (copy / "python").read_text().strip() == str(copy / ".venv" / "bin" / "python")
     assert (copy / "variables").read_text().strip() == f"{copy}/.venv::"

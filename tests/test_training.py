@@ -27,14 +27,23 @@ from repro.training.settings import TrainingSettings, learning_rate
 from repro.weights import WeightsError, read_header
 
 TINY = TrainingSettings(
-    "classification", width=0.03, steps=6, batch=4, crop=16, schedule="0:2e-3", initialization="he", validate_every=2,
+    "classification",
+    width=0.03,
+    steps=6,
+    batch=4,
+    crop=16,
+    schedule="0:2e-3",
+    initialization="he",
+    validate_every=2,
     precision="32-true",
 )
 
 
 def goal(settings=TINY):
     bins = ab_bins()
-    return Objective(settings.objective, bins, torch.linspace(0.2, 3, 313) if settings.objective == "rebalanced" else None)
+    return Objective(
+        settings.objective, bins, torch.linspace(0.2, 3, 313) if settings.objective == "rebalanced" else None
+    )
 
 
 def quiet(line):
@@ -46,8 +55,17 @@ def quiet(line):
 
 def test_the_defaults_are_the_papers():
     settings = TrainingSettings()
-    assert (settings.steps, settings.batch, settings.crop, settings.beta1, settings.beta2) == (450_000, 40, 176, 0.9, 0.99)
-    rates = [learning_rate(settings.schedule, step, settings.steps) for step in (0, 199_999, 200_000, 374_999, 375_000, 449_999)]
+    assert (settings.steps, settings.batch, settings.crop, settings.beta1, settings.beta2) == (
+        450_000,
+        40,
+        176,
+        0.9,
+        0.99,
+    )
+    rates = [
+        learning_rate(settings.schedule, step, settings.steps)
+        for step in (0, 199_999, 200_000, 374_999, 375_000, 449_999)
+    ]
     assert rates == [3e-5, 3e-5, 1e-5, 1e-5, 3e-6, 3e-6]
 
 
@@ -58,7 +76,8 @@ def test_weight_decay_is_converted_for_a_mean_loss():
 
 
 def test_converted_decay_does_what_the_release_does():
-    """One parameter vector, a loss summed over 9 pixels with decay d: Adam makes the same steps on the mean with d / 9."""
+    """One parameter vector, a loss summed over 9 pixels with decay d: Adam makes the same steps on the mean
+    with d / 9."""
     targets = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
     ends = []
     for divisor in (1, 9):
@@ -93,7 +112,9 @@ def test_wrong_settings_are_named(change, message):
 
 def test_the_key_tells_settings_apart():
     changes = {"seed": 1}, {"schedule": "0:1e-3"}, {"objective": "regression"}, {}
-    assert len({replace(TINY, **change).key() for change in changes}) == 4 and TINY.key() == replace(TINY).key()
+    assert (
+        len({replace(TINY, **change).key() for change in changes}) == 4 and TINY.key() == replace(TINY).key()
+    )
     assert TINY.key().startswith("classification-")
 
 
@@ -101,8 +122,11 @@ def test_the_key_tells_settings_apart():
 
 
 def test_cosine_by_hand():
-    """100 steps: rise over 2 (half, whole), then from the peak down; half-way at 2 + 49 the cosine is 0, so half the peak."""
-    assert [learning_rate("cosine 2e-3", step, 100) for step in (0, 1, 2, 51)] == pytest.approx([1e-3, 2e-3, 2e-3, 1e-3])
+    """100 steps: rise over 2 (half, whole), then from the peak down; half-way at 2 + 49 the cosine is 0, so
+    half the peak."""
+    assert [learning_rate("cosine 2e-3", step, 100) for step in (0, 1, 2, 51)] == pytest.approx(
+        [1e-3, 2e-3, 2e-3, 1e-3]
+    )
     assert learning_rate("cosine 2e-3", 99, 100) < 2e-6
 
 
@@ -116,7 +140,19 @@ def test_cosine_rises_then_falls_and_never_exceeds_its_peak(steps, peak):
 
 @pytest.mark.parametrize(
     "schedule",
-    ["", "1e-3", "cosine", "cosine 1e-3 2", "cosine fast", "10:1e-3", "0:1e-3 20:1e-4 10:1e-5", "0:", "0:1e-3 x:1e-4", "0:1:2", "0.5:1e-3"],
+    [
+        "",
+        "1e-3",
+        "cosine",
+        "cosine 1e-3 2",
+        "cosine fast",
+        "10:1e-3",
+        "0:1e-3 20:1e-4 10:1e-5",
+        "0:",
+        "0:1e-3 x:1e-4",
+        "0:1:2",
+        "0.5:1e-3",
+    ],
 )
 def test_wrong_schedules_are_quoted(schedule):
     with pytest.raises(ValueError, match="in rising steps, got"):
@@ -175,7 +211,9 @@ def test_the_callers_photographs_are_not_touched(photos):
     assert photos.any()
 
 
-@pytest.mark.parametrize("crops", [lambda photos: training_crops(photos, 4, 40, 0, 0), lambda photos: center_crops(photos, 40)])
+@pytest.mark.parametrize(
+    "crops", [lambda photos: training_crops(photos, 4, 40, 0, 0), lambda photos: center_crops(photos, 40)]
+)
 def test_crops_that_do_not_fit_are_refused(photos, crops):
     with pytest.raises(ValueError, match="stored at 32 pixels, too small for crops of 40"):
         crops(photos)
@@ -195,16 +233,21 @@ def test_targets_are_every_fourth_pixel(photos):
     assert np.allclose(ab.numpy(), rgb8_to_lab(photos[:3])[:, ::4, ::4, 1:])
 
 
-# -- the network before training -------------------------------------------------------------------------------------
+# -- the network before training
+# -------------------------------------------------------------------------------------
 
 
 def test_initializations(photos):
     names = "he", "gaussian"
-    networks = {name: build_network(replace(TINY, width=0.25, initialization=name), goal(), photos) for name in names}
+    networks = {
+        name: build_network(replace(TINY, width=0.25, initialization=name), goal(), photos) for name in names
+    }
     weight = lambda name: networks[name].layers["conv4_2"][0].weight
     assert float(weight("gaussian").detach().std()) == pytest.approx(0.01, rel=0.05)
     assert float(weight("he").detach().std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.05)
-    assert all((layer[0].bias == 0).all() for network in networks.values() for layer in network.layers.values())
+    assert all(
+        (layer[0].bias == 0).all() for network in networks.values() for layer in network.layers.values()
+    )
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------
@@ -228,13 +271,27 @@ def without_speed(history):
 
 def test_a_run_leaves_weights_curve_and_history(finished):
     folder, result, lines = finished
-    assert sorted(path.name for path in folder.iterdir()) == ["best.safetensors", "curve.csv", "last.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "best.safetensors",
+        "curve.csv",
+        "last.safetensors",
+    ]
     with open(result.curve) as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["step", "learning_rate", "training_loss", "validation_loss", "auc", "auc_rebalanced", "photos_per_second"]
+    assert list(rows[0]) == [
+        "step",
+        "learning_rate",
+        "training_loss",
+        "validation_loss",
+        "auc",
+        "auc_rebalanced",
+        "photos_per_second",
+    ]
     assert [int(row["step"]) for row in rows] == [row["step"] for row in result.history] == [2, 4, 6]
     assert all(0 <= row["auc"] <= 1 and 0 <= row["auc_rebalanced"] <= 1 for row in result.history)
-    assert lines[0].startswith("classification: starting, 6 steps of 4 crops of 16 px from 24 photographs, width 0.03")
+    assert lines[0].startswith(
+        "classification: starting, 6 steps of 4 crops of 16 px from 24 photographs, width 0.03"
+    )
     assert any("step 6/6" in line and "photographs/s" in line for line in lines)
 
 
@@ -245,7 +302,11 @@ def test_the_best_weights_load_in_the_colorizer(finished):
     best = min(result.history, key=lambda row: row["validation_loss"])
     assert header["step"] == best["step"] and header["scores"]["validation_loss"] == best["validation_loss"]
     colorizer = Colorizer.load(result.weights)
-    assert colorizer.short_side == 32 and colorizer.colorize(np.full((20, 30), 90, np.uint8)).shape == (20, 30, 3)
+    assert colorizer.short_side == 32 and colorizer.colorize(np.full((20, 30), 90, np.uint8)).shape == (
+        20,
+        30,
+        3,
+    )
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(finished, photos, held_out, tmp_path):
@@ -260,7 +321,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(finished, 
 @pytest.mark.parametrize("objective", ["regression", "classification", "rebalanced"])
 def test_the_loss_falls(photos, held_out, tmp_path, objective):
     settings = replace(
-        TINY, objective=objective, width=0.0625, steps=40, batch=8, crop=32, validate_every=20, schedule="cosine 5e-3"
+        TINY,
+        objective=objective,
+        width=0.0625,
+        steps=40,
+        batch=8,
+        crop=32,
+        validate_every=20,
+        schedule="cosine 5e-3",
     )
     history = train(photos, held_out, settings, goal(settings), tmp_path, quiet).history
     assert history[1]["training_loss"] < 0.95 * history[0]["training_loss"]
@@ -268,7 +336,9 @@ def test_the_loss_falls(photos, held_out, tmp_path, objective):
 
 def test_kmeans_and_automatic_precision_run(photos, held_out, tmp_path):
     settings = replace(TINY, initialization="kmeans", precision="auto", crop=32, steps=2)
-    assert np.isfinite(train(photos, held_out, settings, goal(), tmp_path, quiet).history[-1]["validation_loss"])
+    assert np.isfinite(
+        train(photos, held_out, settings, goal(), tmp_path, quiet).history[-1]["validation_loss"]
+    )
 
 
 class Interrupted(Exception):
@@ -277,7 +347,8 @@ class Interrupted(Exception):
 
 @pytest.mark.parametrize("stop", ["step 2:", "step 4:"])
 def test_an_interrupted_run_continues_bit_for_bit(finished, photos, held_out, tmp_path, stop):
-    """`stop` is reported after validation and before the checkpoint: what came since the last one is done again."""
+    """`stop` is reported after validation and before the checkpoint: what came since the last one is done
+    again."""
 
     def interrupt(line):
         if stop in line:
@@ -316,8 +387,12 @@ def test_a_killed_run_continues_bit_for_bit(finished, photos, held_out, tmp_path
     np.save(tmp_path / "photos.npy", photos)
     np.save(tmp_path / "held_out.npy", held_out)
     folder = tmp_path / "run"
-    run = subprocess.run([sys.executable, "-c", KILLED, folder, tmp_path / "photos.npy", tmp_path / "held_out.npy"],
-                         cwd=paths.ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED, folder, tmp_path / "photos.npy", tmp_path / "held_out.npy"],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == -signal.SIGKILL, run.stderr
     train(photos, held_out, TINY, goal(), folder, quiet)
     assert same_state(finished[0], folder)
@@ -334,7 +409,10 @@ def test_a_finished_run_is_not_repeated(finished, photos, held_out):
 
 
 def test_a_checkpoint_of_other_settings_is_refused(finished, photos, held_out):
-    with pytest.raises(CheckpointError, match=r"of another run \(steps: 6 there, 8 here; schedule: '0:2e-3' there, '0:1e-3' here\); remove it"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"of another run \(steps: 6 there, 8 here; schedule: '0:2e-3' there, '0:1e-3' here\); remove it",
+    ):
         train(photos, held_out, replace(TINY, steps=8, schedule="0:1e-3"), goal(), finished[0], quiet)
 
 
@@ -352,7 +430,10 @@ def test_a_broken_checkpoint_is_refused(photos, held_out, tmp_path):
 
 def test_what_does_not_go_together_is_refused_before_anything_is_written(photos, held_out, tmp_path):
     for arguments, message in (
-        ((photos, held_out, TINY, goal(replace(TINY, objective="regression"))), "the objective must be too, got 'regression'"),
+        (
+            (photos, held_out, TINY, goal(replace(TINY, objective="regression"))),
+            "the objective must be too, got 'regression'",
+        ),
         ((photos, held_out, replace(TINY, crop=40), goal()), "too small for crops of 40"),
         ((photos, held_out[:, :8, :8], TINY, goal()), "stored at 8 pixels, too small"),
         ((photos[:0], held_out, TINY, goal()), "no photographs"),
@@ -386,6 +467,8 @@ def test_a_loss_that_is_no_number_stops_the_run(photos, held_out, tmp_path, monk
 def test_too_high_a_rate_is_told_as_such(photos, held_out, tmp_path, validate_every, objective):
     """Whether training or validation meets it first."""
     settings = replace(TINY, objective=objective, schedule="0:1e30", validate_every=validate_every)
-    with pytest.raises(TrainingDiverged, match=r"became (nan|inf) at step \d, learning rate 1e\+30; no checkpoint yet"):
+    with pytest.raises(
+        TrainingDiverged, match=r"became (nan|inf) at step \d, learning rate 1e\+30; no checkpoint yet"
+    ):
         train(photos, held_out, settings, goal(settings), tmp_path, quiet)
     assert not list(tmp_path.iterdir())

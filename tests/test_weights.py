@@ -1,4 +1,5 @@
-"""Weights on disk: what is written comes back, what is not ours is refused, and nothing half-written is ever seen."""
+"""Weights on disk: what is written comes back, what is not ours is refused, and nothing half-written is ever
+seen."""
 
 import json
 import multiprocessing
@@ -32,7 +33,11 @@ def test_round_trip(saved, bins):
     image = torch.rand(2, 1, 16, 24) * 100
     assert torch.equal(loaded(image), network(image))
     assert not loaded.training and all(p.requires_grad for p in loaded.parameters())
-    assert header["objective"] == "classification" and header["short_side"] == 64 and header["scores"] == {"auc": 0.9}
+    assert (
+        header["objective"] == "classification"
+        and header["short_side"] == 64
+        and header["scores"] == {"auc": 0.9}
+    )
     assert extra.keys() == {"adam.0.step"} and extra["adam.0.step"] == 3
 
 
@@ -44,8 +49,14 @@ def test_loaded_networks_can_be_trained_on(saved, bins):
 
 def test_the_header_alone(saved):
     header = read_header(saved[0])
-    assert header == {"objective": "classification", "width": 0.03, "outputs": 313, "bins": "5275882a7263e526",
-                      "short_side": 64, "scores": {"auc": 0.9}}
+    assert header == {
+        "objective": "classification",
+        "width": 0.03,
+        "outputs": 313,
+        "bins": "5275882a7263e526",
+        "short_side": 64,
+        "scores": {"auc": 0.9},
+    }
 
 
 def test_channels_last_and_half_precision_networks_come_back_as_float32(tmp_path, tiny_network, bins):
@@ -90,7 +101,9 @@ def test_a_truncated_file(saved, bins, share):
         read_header(path)
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" * 100, b"\xff" * 4096, os.urandom(4096), b'{"a": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n" * 100, b"\xff" * 4096, os.urandom(4096), b'{"a": 1}']
+)
 def test_garbage(tmp_path, bins, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(WeightsError, match="not a weights file"):
@@ -110,9 +123,12 @@ def test_safetensors_of_another_project(tmp_path, bins, metadata):
         load_weights(tmp_path / "x", bins)
 
 
-@pytest.mark.parametrize("change", [{}, {"width": 0.5}, {"width": 1e9}, {"width": -1}, {"width": "wide"}, {"outputs": 5}])
+@pytest.mark.parametrize(
+    "change", [{}, {"width": 0.5}, {"width": 1e9}, {"width": -1}, {"width": "wide"}, {"outputs": 5}]
+)
 def test_a_header_that_does_not_fit_its_tensors(saved, tmp_path, bins, change):
-    """A header that lies about its width costs no memory: shapes are compared before anything is allocated."""
+    """A header that lies about its width costs no memory: shapes are compared before anything is
+    allocated."""
     save_file({"network.weight": torch.zeros(3)}, tmp_path / "x", {"repro": json.dumps(OURS | change)})
     with pytest.raises(WeightsError, match="do not fit a network of width"):
         load_weights(tmp_path / "x", bins)

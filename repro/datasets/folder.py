@@ -19,14 +19,16 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Item:
-    """One photograph of a source.  name: unique within the source; label: index into its classes, -1 if none."""
+    """One photograph of a source.  name: unique within the source; label: index into its classes, -1 if
+    none."""
 
     name: str
     label: int = -1
 
 
 class Source:
-    """What every source has.  A source that paints instead of reading offers bulk(split, size, limit) besides."""
+    """What every source has.  A source that paints instead of reading offers bulk(split, size, limit)
+    besides."""
 
     name = "source"
     classes: tuple[str, ...] = ()  # empty when the photographs bear no labels
@@ -62,9 +64,10 @@ class FolderSource(Source):
     root/train and one of the others   that one is test, and 5 % of train/ become val
     anything else                      80 / 10 / 10, by a hash of each photograph's name under root
 
-    Files of the same bytes never stand in two splits: by hash they go together, and with given folders the copies
-    are dropped from train (or val), so that test keeps its photograph.  .duplicates: how many were dropped.
-    find_duplicates=False skips that comparison, which reads a little of every file whose size is not unique.
+    Files of the same bytes never stand in two splits: by hash they go together, and with given folders the
+    copies are dropped from train (or val), so that test keeps its photograph.  .duplicates: how many were
+    dropped. find_duplicates=False skips that comparison, which reads a little of every file whose size is not
+    unique.
     Raises SourceError: no such folder, or no photographs in it; from `items`: a split without photographs.
     """
 
@@ -75,16 +78,21 @@ class FolderSource(Source):
         if not self.root.is_dir():
             raise SourceError(f"{self.root} is not a folder; give the folder that holds your photographs")
         given = self._given_folders()
-        names = [path.relative_to(self.root).as_posix() for path in find_photos(given.values() or [self.root])]
+        names = [
+            path.relative_to(self.root).as_posix() for path in find_photos(given.values() or [self.root])
+        ]
         if not names:
             where = " and ".join(f"{folder.name}/" for folder in given.values())
-            raise SourceError(f"no photographs in {where + ' of ' if where else ''}{self.root} or its subfolders")
+            raise SourceError(
+                f"no photographs in {where + ' of ' if where else ''}{self.root} or its subfolders"
+            )
         self._original = _originals(self.root, names) if find_duplicates else {name: name for name in names}
         self.duplicates = 0
         self._names = self._split_as_given(given, names) if given else self._split_by_hash(names)
         self._depth = 1 if given else 0  # of the class folder, under root
         self._explanation = (
-            f"its folders are {', '.join(path.name + '/' for path in given.values())}" if given
+            f"its folders are {', '.join(path.name + '/' for path in given.values())}"
+            if given
             else f"{len(names)} photographs are split 80/10/10 by a hash of their names"
         )
         self._class_folders = tuple(sorted({self._class_of(name) for name in names} - {None}))
@@ -108,7 +116,9 @@ class FolderSource(Source):
         found = {split: self.root / split for split in SPLITS if (self.root / split).is_dir()}
         if "train" not in found or len(found) == 1:
             return {}
-        return found if len(found) == 3 else {"train": found["train"], "test": found.get("test") or found["val"]}
+        return (
+            found if len(found) == 3 else {"train": found["train"], "test": found.get("test") or found["val"]}
+        )
 
     def _split_as_given(self, given, names):
         by_split = {split: [] for split in SPLITS}
@@ -144,7 +154,8 @@ class FolderSource(Source):
 
 
 def _originals(root, names):
-    """{name: the first name among the files of the same bytes}; costly reading only where cheap signs agree."""
+    """{name: the first name among the files of the same bytes}; costly reading only where cheap signs
+    agree."""
     groups = [sorted(names)]
     for sign in (_size_of, _end_of, _sha256_of):
         groups = [part for group in groups for part in _divide(group, lambda name: sign(root / name))]
@@ -169,7 +180,8 @@ def _size_of(path):
 
 
 def _end_of(path, length=4096):
-    """Digest of a file's last bytes: picture data, where two photographs of one camera and size already differ."""
+    """Digest of a file's last bytes: picture data, where two photographs of one camera and size already
+    differ."""
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - length))
         return hashlib.sha256(file.read()).digest()

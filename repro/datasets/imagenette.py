@@ -1,4 +1,5 @@
-"""Imagenette: ten classes of ImageNet, 13,394 photographs, fetched once and checked against a known sha256."""
+"""Imagenette: ten classes of ImageNet, 13,394 photographs, fetched once and checked against a known
+sha256."""
 
 import json
 import os
@@ -38,8 +39,9 @@ def registry(source=None):
 class ImagenetteSource(FolderSource):
     """Imagenette as a folder source: its train/ gives train and val, its val/ is test.
 
-    root: where archive and photographs lie (default data/imagenette).  registry_entry: address, sha256 and folder of
-    another archive of the same layout.  .classes: names people use; .wnids: WordNet ids, in the same order.
+    root: where archive and photographs lie (default data/imagenette).  registry_entry: address, sha256 and
+    folder of another archive of the same layout.  .classes: names people use; .wnids: WordNet ids, in the
+    same order.
     Raises SourceError where it cannot be fetched, is not what the registry says, or is no safe archive.
     """
 
@@ -77,7 +79,9 @@ def _download(entry, root):
             f"{entry['address']} is not the file it should be (sha256 {entry['sha256']}) and was not kept. {by_hand}"
         ) from error
     except OSError as error:  # requests' errors are of this kind too
-        raise SourceError(f"{entry['address']} could not be fetched ({type(error).__name__}). {by_hand}") from error
+        raise SourceError(
+            f"{entry['address']} could not be fetched ({type(error).__name__}). {by_hand}"
+        ) from error
 
 
 def _unpack(archive, folder):

@@ -1,7 +1,8 @@
 """Reading any photograph a person may hand us: one shape out, one kind of error.
 
 Photographs come rotated by a flag, in print colours, with palettes, transparency, sixteen bits or a colour
-profile of their own. `read_photo` turns each of them into upright sRGB, uint8 (H, W, 3), or raises `PhotoError`.
+profile of their own. `read_photo` turns each of them into upright sRGB, uint8 (H, W, 3), or raises
+`PhotoError`.
 """
 
 import os
@@ -54,10 +55,10 @@ def read_photo(path_or_bytes, name=None):
     """One photograph as upright sRGB.
 
     path_or_bytes: a path, or the file's bytes.  name: what errors call it (default: the path, or "bytes").
-    Returns uint8 (H, W, 3): the first frame, turned by its EXIF flag, its colour profile applied, composited on
-    white where transparent; sixteen-bit and float grays are scaled to 0..255, not clipped.
-    Raises PhotoError, and nothing else, if that is impossible: missing, empty, broken or cut off, no photograph,
-    or so many pixels that Pillow's limit against decompression bombs refuses it.
+    Returns uint8 (H, W, 3): the first frame, turned by its EXIF flag, its colour profile applied, composited
+    on white where transparent; sixteen-bit and float grays are scaled to 0..255, not clipped.
+    Raises PhotoError, and nothing else, if that is impossible: missing, empty, broken or cut off, no
+    photograph, or so many pixels that Pillow's limit against decompression bombs refuses it.
     """
     is_bytes = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
     name = name or ("bytes" if is_bytes else os.fspath(path_or_bytes))
@@ -67,7 +68,9 @@ def read_photo(path_or_bytes, name=None):
     _silence_pillow()
     try:
         return _decode(data)
-    except Exception as error:  # Pillow's readers let any kind through: struct.error, IndexError, SyntaxError ...
+    except (
+        Exception
+    ) as error:  # Pillow's readers let any kind through: struct.error, IndexError, SyntaxError ...
         raise PhotoError(name, _reason(error, data)) from error
 
 
@@ -116,8 +119,8 @@ def _to_srgb(image, icc_profile):
 def _scaled_to_8_bit(image):
     """A deep gray image (I;16, I or F) to mode L.
 
-    Full scale is what sixteen bits hold; where the file does not say (32-bit integers, floats) it is the first of 1
-    (floats only), 255 and 65535 that holds the brightest pixel, or else that pixel itself.
+    Full scale is what sixteen bits hold; where the file does not say (32-bit integers, floats) it is the
+    first of 1 (floats only), 255 and 65535 that holds the brightest pixel, or else that pixel itself.
     """
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0, neginf=0)
     brightest = max(values.max(), 0)
@@ -149,7 +152,8 @@ def _through_profile(image, icc_profile):
 
 
 def _fits(mode, profile_mode):
-    """May a picture of this mode be put through a profile for that one? Print and gray profiles need their own."""
+    """May a picture of this mode be put through a profile for that one? Print and gray profiles need their
+    own."""
     own = {"CMYK": ("CMYK",), "L": ("1", "L", "LA", "La")}
     return mode in own[profile_mode] if profile_mode in own else mode not in ("CMYK", "LAB")
 
@@ -184,9 +188,11 @@ def _silence_pillow():
 
 
 def is_colorful(rgb8, threshold=5.0):
-    """Is it a colour photograph?  The released code's rule: any |a| or |b| over the threshold, every 4th pixel.
+    """Is it a colour photograph?  The released code's rule: any |a| or |b| over the threshold, every 4th
+    pixel.
 
-    rgb8: uint8 (H, W, 3).  threshold: ab units.  A black-and-white photograph teaches no colour and is set aside.
+    rgb8: uint8 (H, W, 3).  threshold: ab units.  A black-and-white photograph teaches no colour and is set
+    aside.
     """
     ab = rgb8_to_lab(rgb8[::4, ::4])[..., 1:]
     return bool((np.abs(ab) > threshold).any())
@@ -206,8 +212,8 @@ def resize_short(rgb8, short):
 def center_square(rgb8, size):
     """The largest central square of the photograph, resized: uint8 (size, size, 3).
 
-    The same picture as shortening the short side to `size` and cropping, but a strip of 1 x 100,000 pixels never
-    grows on the way.  rgb8: uint8 (H, W, 3).  Raises ValueError for other arrays.
+    The same picture as shortening the short side to `size` and cropping, but a strip of 1 x 100,000 pixels
+    never grows on the way.  rgb8: uint8 (H, W, 3).  Raises ValueError for other arrays.
     """
     height, width = _photo_shape(rgb8, size)
     side = min(height, width)
@@ -233,8 +239,9 @@ def _photo_shape(rgb8, side):
 def find_photos(paths):
     """The photographs that paths name, as a list of Path without repeats.
 
-    paths: a file or folder, or several.  A file is kept whatever its suffix.  A folder is walked with its subfolders
-    (linked ones too), in sorted order; what is hidden (".name") or lacks one of PHOTO_SUFFIXES is skipped.
+    paths: a file or folder, or several.  A file is kept whatever its suffix.  A folder is walked with its
+    subfolders (linked ones too), in sorted order; what is hidden (".name") or lacks one of PHOTO_SUFFIXES is
+    skipped.
     Raises FileNotFoundError that names a path which does not exist.
     """
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else paths

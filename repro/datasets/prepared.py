@@ -1,7 +1,8 @@
 """A split of a source as one array on disk: small colour squares, ready for training.
 
 <destination>/<split>.npy    uint8 (N, size, size, 3), read by memory map
-<destination>/<split>.json   names, labels, classes, what was set aside and why; written last: it vouches for the array
+<destination>/<split>.json   names, labels, classes, what was set aside and why; written last: it vouches for
+the array
 """
 
 import json
@@ -28,7 +29,8 @@ class Prepared:
 
     photos: uint8 (N, size, size, 3), memory-mapped, read-only.  labels: int64 (N,), -1 where there is none.
     classes: names of the labels.  names: N names within the source.
-    report: source, settings, split, size, limit; kept, gray and broken (counts); rejected (list of {name, reason}).
+    report: source, settings, split, size, limit; kept, gray and broken (counts); rejected (list of {name,
+    reason}).
     """
 
     photos: np.ndarray
@@ -39,42 +41,62 @@ class Prepared:
 
 
 def prepare(source, split, size, limit=None, destination=None):
-    """Read a split, cut central squares of `size` pixels, keep those in colour, write them.  Returns Prepared.
+    """Read a split, cut central squares of `size` pixels, keep those in colour, write them.  Returns
+    Prepared.
 
-    limit: keep at most so many, spread evenly over the classes; the same ones every time, and always the first
-    ones of a larger limit.  destination: a folder (default data/prepared/<source>-<size>).
+    limit: keep at most so many, spread evenly over the classes; the same ones every time, and always the
+    first ones of a larger limit.  destination: a folder (default data/prepared/<source>-<size>).
     Grayscale photographs are set aside and broken ones skipped, both reported with their reasons.
-    A source with `bulk` is asked for bulk(split, size, limit) -> (uint8 (N, size, size, 3), labels (N,)) instead.
-    Raises ValueError for a bad split, size or limit; SourceError when the disk is too full or nothing remains.
-    An interrupted run leaves nothing that could be taken for a prepared split.
+    A source with `bulk` is asked for bulk(split, size, limit) -> (uint8 (N, size, size, 3), labels (N,))
+    instead.
+    Raises ValueError for a bad split, size or limit; SourceError when the disk is too full or nothing
+    remains. An interrupted run leaves nothing that could be taken for a prepared split.
     """
     check_split(split)
     if size < 1 or (limit is not None and limit < 1):
-        raise ValueError(f"size and limit must be 1 or more (limit None: all), got size {size}, limit {limit}")
+        raise ValueError(
+            f"size and limit must be 1 or more (limit None: all), got size {size}, limit {limit}"
+        )
     destination = Path(destination or paths.DATA / "prepared" / f"{source.name}-{size}")
     destination.mkdir(parents=True, exist_ok=True)
     fill = _from_bulk if hasattr(source, "bulk") else _from_items
-    with _commit(destination / f"{split}.json") as json_file, _commit(destination / f"{split}.npy") as npy_file:
-        report = {"source": source.name, "settings": getattr(source, "settings", {}), "split": split, "size": size, "limit": limit}
+    with (
+        _commit(destination / f"{split}.json") as json_file,
+        _commit(destination / f"{split}.npy") as npy_file,
+    ):
+        report = {
+            "source": source.name,
+            "settings": getattr(source, "settings", {}),
+            "split": split,
+            "size": size,
+            "limit": limit,
+        }
         report |= fill(source, split, size, limit, npy_file) | {"classes": list(source.classes)}
         json_file.write_text(json.dumps(report, indent=1), encoding="utf-8")
-        (destination / f"{split}.json").unlink(missing_ok=True)  # an older report must never vouch for the new array
+        (destination / f"{split}.json").unlink(
+            missing_ok=True
+        )  # an older report must never vouch for the new array
     return load_prepared(destination, split)
 
 
 def load_prepared(folder, split):
-    """What `prepare` wrote.  Raises FileNotFoundError if it did not (yet), SourceError if the two files disagree."""
+    """What `prepare` wrote.  Raises FileNotFoundError if it did not (yet), SourceError if the two files
+    disagree."""
     check_split(split)
     photos_file, report_file = Path(folder) / f"{split}.npy", Path(folder) / f"{split}.json"
     for file in (report_file, photos_file):
         if not file.exists():
-            raise FileNotFoundError(f"{file} does not exist; prepare the {split} split first, or run `make repro`")
+            raise FileNotFoundError(
+                f"{file} does not exist; prepare the {split} split first, or run `make repro`"
+            )
     report = json.loads(report_file.read_text(encoding="utf-8"))
     photos = np.load(photos_file, mmap_mode="r")
     names, labels, classes = (report.pop(key) for key in ("names", "labels", "classes"))
     if not len(photos) == len(names) == len(labels):
-        raise SourceError(f"{photos_file} holds {len(photos)} photographs but {report_file.name} names {len(names)}; "
-                          f"delete both and prepare the {split} split again")
+        raise SourceError(
+            f"{photos_file} holds {len(photos)} photographs but {report_file.name} names {len(names)}; "
+            f"delete both and prepare the {split} split again"
+        )
     return Prepared(photos, np.array(labels, dtype=np.int64), tuple(classes), tuple(names), report)
 
 
@@ -84,14 +106,22 @@ def load_prepared(folder, split):
 def _from_bulk(source, split, size, limit, npy_file):
     photos, labels = source.bulk(split, size, limit)
     if photos.dtype != np.uint8 or photos.shape != (len(labels), size, size, 3):
-        raise SourceError(f"{source.name}.bulk must give uint8 {(len(labels), size, size, 3)}, one photograph a "
-                          f"label; got {photos.dtype} {photos.shape}")
+        raise SourceError(
+            f"{source.name}.bulk must give uint8 {(len(labels), size, size, 3)}, one photograph a "
+            f"label; got {photos.dtype} {photos.shape}"
+        )
     _require_space(npy_file.parent, len(photos), size)
     with _PhotoWriter(npy_file, len(photos), size) as writer:
         writer.append(photos)
     names = [f"{split}/{index:06d}" for index in range(len(photos))]
-    return {"kept": len(names), "gray": 0, "broken": 0, "rejected": [],
-            "names": names, "labels": [int(label) for label in labels]}
+    return {
+        "kept": len(names),
+        "gray": 0,
+        "broken": 0,
+        "rejected": [],
+        "names": names,
+        "labels": [int(label) for label in labels],
+    }
 
 
 def _from_items(source, split, size, limit, npy_file):
@@ -111,17 +141,26 @@ def _from_items(source, split, size, limit, npy_file):
                 gray += reason is _GRAY
     if not kept:
         first = rejected[0]
-        raise SourceError(f"none of the {len(items)} photographs of {source.name}/{split} can be used: {gray} are "
-                          f"gray, {len(rejected) - gray} broken. The first: {first['name']}: {first['reason']}")
-    return {"kept": len(kept), "gray": gray, "broken": len(rejected) - gray, "rejected": rejected,
-            "names": [item.name for item in kept], "labels": [item.label for item in kept]}
+        raise SourceError(
+            f"none of the {len(items)} photographs of {source.name}/{split} can be used: {gray} are "
+            f"gray, {len(rejected) - gray} broken. The first: {first['name']}: {first['reason']}"
+        )
+    return {
+        "kept": len(kept),
+        "gray": gray,
+        "broken": len(rejected) - gray,
+        "rejected": rejected,
+        "names": [item.name for item in kept],
+        "labels": [item.label for item in kept],
+    }
 
 
 _GRAY = "a grayscale photograph"
 
 
 def _read_squares(source, items, size):
-    """(item, square or None, reason or None) in the order of items, read by all cores, a batch ahead at most."""
+    """(item, square or None, reason or None) in the order of items, read by all cores, a batch ahead at
+    most."""
 
     def read(item):
         try:
@@ -146,7 +185,8 @@ def _spread(items):
 
 
 class _PhotoWriter:
-    """An .npy file of photographs that grows by batches; how many there are is put in its header at the end."""
+    """An .npy file of photographs that grows by batches; how many there are is put in its header at the
+    end."""
 
     def __init__(self, path, most, size):
         self.path, self.most, self.size, self.count = path, most, size, 0
@@ -168,7 +208,9 @@ class _PhotoWriter:
 
     def _write_header(self, count):
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, self.size, self.size, 3)}
-        np.lib.format.write_array_header_1_0(self._file, header)  # padded by NumPy to one length for every count
+        np.lib.format.write_array_header_1_0(
+            self._file, header
+        )  # padded by NumPy to one length for every count
 
 
 @contextmanager
@@ -185,5 +227,7 @@ def _commit(path):
 def _require_space(folder, count, size):
     needed, free = count * size * size * 3, shutil.disk_usage(folder).free
     if needed > free:
-        raise SourceError(f"{count} photographs of {size} x {size} need {needed / 2**30:.2f} GiB in {folder}, where "
-                          f"{free / 2**30:.2f} GiB are free; lower limit or size, or choose another destination")
+        raise SourceError(
+            f"{count} photographs of {size} x {size} need {needed / 2**30:.2f} GiB in {folder}, where "
+            f"{free / 2**30:.2f} GiB are free; lower limit or size, or choose another destination"
+        )

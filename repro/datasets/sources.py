@@ -5,8 +5,9 @@
         rgb8 = source.read(item)          # uint8 (H, W, 3), or PhotoError
     prepared = prepare(source, "train", size=64)      # all of them as one array on disk
 
-No photograph stands in two splits, and the split of a photograph never depends on the order of a disk's listing.
-This file is the one door; the rooms behind it are folder.py, imagenette.py, world.py and prepared.py.
+No photograph stands in two splits, and the split of a photograph never depends on the order of a disk's
+listing. This file is the one door; the rooms behind it are folder.py, imagenette.py, world.py and
+prepared.py.
 """
 
 import importlib.util
@@ -78,7 +79,9 @@ def _read_bundled(where, file, name):
     package, folder = where
     spec = importlib.util.find_spec(package)
     if spec is None:
-        raise PhotoError(name, f"comes with {package}, which is not installed; run `make help` for the set-up")
+        raise PhotoError(
+            name, f"comes with {package}, which is not installed; run `make help` for the set-up"
+        )
     return read_photo(Path(spec.submodule_search_locations[0], folder, file), name)
 
 
@@ -97,7 +100,8 @@ _SOURCES = {"world": _world, "bundled": BundledSource, "folder": FolderSource, "
 def open_source(name, **settings):
     """A source by its name: "world", "bundled", "folder" (needs root=...) or "imagenette".
 
-    settings go to the source.  Raises ValueError for an unknown name, SourceError where the source is not usable.
+    settings go to the source.  Raises ValueError for an unknown name, SourceError where the source is not
+    usable.
     """
     if name not in _SOURCES:
         raise ValueError(f"there is no source {name!r}; choose one of {', '.join(_SOURCES)}")
@@ -106,11 +110,16 @@ def open_source(name, **settings):
 
 # ---- what the pages read ----
 
-_BY_HAND = {"train": 600, "val": 100, "test": 100}  # scenes painted for a page that is run by hand before any pipeline
+_BY_HAND = {
+    "train": 600,
+    "val": 100,
+    "test": 100,
+}  # scenes painted for a page that is run by hand before any pipeline
 
 
 def prepared_photographs(split, pipeline=False):
-    """The split that the pipeline's data stage prepared.  For a page run by hand without one, a small painted world."""
+    """The split that the pipeline's data stage prepared.  For a page run by hand without one, a small painted
+    world."""
     try:
         return load_prepared(paths.find(f"data/{split}.json", pipeline, "the data stage").parent, split)
     except FileNotFoundError:
@@ -120,7 +129,8 @@ def prepared_photographs(split, pipeline=False):
 
 
 def prepared_world(split, pipeline=False, limit=500):
-    """The first `limit` scenes of a split as `world.Scenes`, painted anew with their maps of things; None for photographs.
+    """The first `limit` scenes of a split as `world.Scenes`, painted anew with their maps of things; None for
+    photographs.
 
     As many scenes can be had as one likes: those beyond the prepared ones are as unseen as they are.
     """

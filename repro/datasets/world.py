@@ -1,8 +1,10 @@
-"""The painted world: scenes from a seed whose colours, given what the lightness shows, follow a stated distribution.
+"""The painted world: scenes from a seed whose colours, given what the lightness shows, follow a stated
+distribution.
 
-Every picture is put together from the things in `world_table.py`.  Composition, size, place, texture and lightness
-are drawn first; each object (instance) then draws its colour from its thing's table, independently of all of it.
-So p(ab | grayscale picture) is known, and what a network learns can be held against what theory says it must learn.
+Every picture is put together from the things in `world_table.py`.  Composition, size, place, texture and
+lightness are drawn first; each object (instance) then draws its colour from its thing's table, independently
+of all of it. So p(ab | grayscale picture) is known, and what a network learns can be held against what theory
+says it must learn.
 """
 
 from dataclasses import dataclass
@@ -36,7 +38,8 @@ class Scenes:
 
     rgb8 (N, H, W, 3) uint8, labels (N,) int64: position in `classes(world)`,
     things (N, H, W) uint8: position in THINGS, instances (N, H, W) uint8: which object of its scene,
-    and per object, padded to M: instance_ab (N, M, 2) float32, instance_colour (N, M) int8 (-1: no such object).
+    and per object, padded to M: instance_ab (N, M, 2) float32, instance_colour (N, M) int8 (-1: no such
+    object).
     """
 
     rgb8: np.ndarray
@@ -95,7 +98,9 @@ class Canvas:
         profile = horizon - roughness * (0.6 * np.sin(x * waves * 3 + a) + 0.4 * np.sin(x * waves * 7.3 + b))
         top = max(0, int(profile.min() * size))
         rows = (np.arange(top, size) + 0.5) / size
-        shading = np.rint(np.broadcast_to(shade * (rows[:, None] - horizon) / (1.01 - horizon), (size - top, size)))
+        shading = np.rint(
+            np.broadcast_to(shade * (rows[:, None] - horizon) / (1.01 - horizon), (size - top, size))
+        )
         self._paint(thing, 0, top, size, size - top, rows[:, None] > profile, shading.astype(np.int16))
 
     def _paint(self, thing, x, y, w, h, mask, shade):
@@ -171,7 +176,8 @@ def _paint_batch(scenes, part, seed, indices, world):
         of_it = used & (things == number)
         colour, ab = draw_colours(thing, uniform[of_it], normal[of_it], world)
         scenes.instance_colour[part][of_it], scenes.instance_ab[part][of_it] = colour, ab
-    # One row of LEVELS colours for each instance, converted to sRGB once: 4 to 8 times fewer than there are pixels.
+    # One row of LEVELS colours for each instance, converted to sRGB once: 4 to 8 times fewer than there are
+    # pixels.
     row = np.cumsum(used).reshape(used.shape) - 1  # (n, M)
     low, high = np.array([thing.lightness for thing in THINGS], np.float32)[things[used]].T
     palette = np.empty((len(low), LEVELS, 3), np.float32)
@@ -188,7 +194,8 @@ def _paint_batch(scenes, part, seed, indices, world):
         scenes.rgb8[part][k] = pixels.view(np.uint8).reshape(size, size, 4)[..., :3]
 
 
-# -- as a source of pictures -----------------------------------------------------------------------------------------
+# -- as a source of pictures
+# -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,22 @@
 """The scenes of the painted world: how things are put together, in two worlds of different composition.
 
-Each scene class is a function that paints on a `repro.datasets.world.Canvas`, back to front. It decides what stands where and how
-large; colours are drawn later, so nothing here can tell anything about them.
+Each scene class is a function that paints on a `repro.datasets.world.Canvas`, back to front. It decides what
+stands where and how large; colours are drawn later, so nothing here can tell anything about them.
 """
 
 import numpy as np
 
-# -- objects made of several things ----------------------------------------------------------------------------------
+# -- objects made of several things
+# ----------------------------------------------------------------------------------
 
 
 def _sky(canvas, clouds=3):
     canvas.put("sky", 0, 0, 1, 1, "sky")
     for _ in range(canvas.count(0, clouds)):
         width = canvas.between(0.22, 0.45)
-        canvas.put("cloud", canvas.between(-0.1, 0.85), canvas.between(0.02, 0.2), width, 0.45 * width, "cloud")
+        canvas.put(
+            "cloud", canvas.between(-0.1, 0.85), canvas.between(0.02, 0.2), width, 0.45 * width, "cloud"
+        )
 
 
 def _tree(canvas, x, foot, height, fruit=0):
@@ -50,7 +53,7 @@ def _house(canvas, left, foot, width, height):
 
 
 def _car(canvas, left, foot, width):
-    height = 0.5 * width
+    height = 0.56 * width
     canvas.put("car", left, foot - height, width, height, "car")
     for x, w in ((0.2, 0.26), (0.49, 0.26)):
         canvas.put("window", left + x * width, foot - 0.9 * height, w * width, 0.36 * height, "glass")
@@ -105,7 +108,8 @@ def _house_row(canvas, foot, number, low=0.3, high=0.45):
         _house(canvas, k * width + inset, foot, width - 2 * inset, canvas.between(low, high))
 
 
-# -- scene classes of the first world --------------------------------------------------------------------------------
+# -- scene classes of the first world
+# --------------------------------------------------------------------------------
 
 
 def seaside(c):
@@ -140,9 +144,9 @@ def street(c):
     for x in _row(c, c.count(1, 2)):
         if c.chance(0.4):
             _tree(c, x, curb + 0.03, c.between(0.3, 0.4))
-    _car(c, c.between(-0.1, 0.6), curb + 0.14, c.between(0.42, 0.52))
+    _car(c, c.between(-0.1, 0.6), curb + 0.14, c.between(0.5, 0.6))
     if c.chance(0.7):
-        _car(c, c.between(-0.1, 0.5), c.between(0.92, 0.98), c.between(0.54, 0.66))
+        _car(c, c.between(-0.1, 0.5), c.between(0.92, 0.98), c.between(0.64, 0.76))
 
 
 def orchard(c):
@@ -154,7 +158,7 @@ def orchard(c):
         _tree(c, x, ground + 0.08, c.between(0.4, 0.5), c.count(1, 3))
     _tree(c, c.between(0.25, 0.75), c.between(0.88, 0.96), c.between(0.7, 0.85), c.count(4, 6))
     for x in _row(c, c.count(1, 4)):
-        size = c.between(0.12, 0.16)
+        size = c.between(0.16, 0.2)
         c.put("apple", x, c.between(0.86, 0.99) - size, size, size, "disc")
 
 
@@ -169,7 +173,7 @@ def market(c):
         foot, wide = c.between(floor + 0.14, 0.95), c.between(0.38, 0.46)
         _parasol(c, x, foot, c.between(0.48, 0.58))
         if c.chance(0.5):
-            _apples(c, x - wide / 2, foot - 0.15, wide, 3, c.between(0.14, 0.17))
+            _apples(c, x - wide / 2, foot - 0.15, wide, 2, c.between(0.17, 0.2))
         else:
             for middle in _row(c, c.count(1, 2), x - wide / 2, x + wide / 2):
                 _jug(c, middle, foot - 0.17, c.between(0.27, 0.34))
@@ -213,7 +217,8 @@ def hills(c):
         _tree(c, x, c.between(0.86, 0.98), c.between(0.16, 0.3))
 
 
-# -- scene classes of the second world: the same things, other compositions ------------------------------------------
+# -- scene classes of the second world: the same things, other compositions
+# ------------------------------------------
 
 
 def lake(c):

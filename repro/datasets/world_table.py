@@ -1,7 +1,8 @@
 """What the painted world is made of: for each thing, how it is textured and how its colours are distributed.
 
-This table is the ground truth that photographs lack: p(ab | thing) is written down here, the texture says which
-thing a pixel belongs to, and nothing else in a picture says anything about its colour.  `world.py` paints from it.
+This table is the ground truth that photographs lack: p(ab | thing) is written down here, the texture says
+which thing a pixel belongs to, and nothing else in a picture says anything about its colour.  `world.py`
+paints from it.
 """
 
 from dataclasses import dataclass
@@ -100,11 +101,13 @@ def _thing(thing):
     return THINGS[INDEX[thing] if isinstance(thing, str) else int(thing)]
 
 
-# -- what theory says about a thing's colours ----------------------------------------------------------------------
+# -- what theory says about a thing's colours
+# ----------------------------------------------------------------------
 
 
 def draw_colours(thing, uniform, normal, world="first"):
-    """Colours from random numbers: uniform (n,) in 0..1 picks, normal (n, 2) jitters -> number (n,), ab (n, 2)."""
+    """Colours from random numbers: uniform (n,) in 0..1 picks, normal (n, 2) jitters -> number (n,), ab (n,
+    2)."""
     thing = _thing(thing)
     number = np.searchsorted(np.cumsum(thing.shares(world))[:-1], uniform, side="right")
     return number, thing.ab[number] + np.clip(JITTER * normal, -JITTER_LIMIT, JITTER_LIMIT)
@@ -117,7 +120,8 @@ def conditional(thing, n=20000, seed=0, world="first"):
 
 
 def mean_color(thing, world="first"):
-    """(2,) float64: E[ab | thing], what regression must converge to.  Clipped jitter is symmetric: mean zero."""
+    """(2,) float64: E[ab | thing], what regression must converge to.  Clipped jitter is symmetric: mean
+    zero."""
     thing = _thing(thing)
     return thing.shares(world) @ thing.ab
 
@@ -125,22 +129,26 @@ def mean_color(thing, world="first"):
 def expected_distribution(thing, encode, class_weights=None, outputs=313, n=20000, seed=0, world="first"):
     """What classification must converge to: E[w(bin of y) Z(y) | thing] / E[w(bin of y) | thing].
 
-    encode: ab (n, 2) -> indices (n, K), weights (n, K), the nearest bin first, as `repro.encoding.soft_encode`.
+    encode: ab (n, 2) -> indices (n, K), weights (n, K), the nearest bin first, as
+    `repro.encoding.soft_encode`.
     class_weights: (Q,) rebalancing weights w, or None for all one; then Q is `outputs`.
     Returns (Q,) float64, sum 1.
     """
     indices, weights = (np.asarray(part) for part in encode(conditional(thing, n, seed, world)))
     if class_weights is not None:
         weights = weights * np.asarray(class_weights)[indices[:, :1]]
-    mass = np.bincount(indices.ravel(), weights.ravel(), outputs if class_weights is None else len(class_weights))
+    mass = np.bincount(
+        indices.ravel(), weights.ravel(), outputs if class_weights is None else len(class_weights)
+    )
     return mass / mass.sum()
 
 
-def shares(distribution, thing, bins, within=15.0):
+def shares(distribution, thing, bins, within=8.0):
     """How a distribution over bins divides among a thing's colours.
 
-    distribution: (Q,) array or tensor.  bins: (Q, 2) ab units.  A bin counts for the colour nearest to it, if that
-    is at most `within` ab units away.  Returns (C,) float64 that sums to 1; NaN if no mass is near any colour.
+    distribution: (Q,) array or tensor.  bins: (Q, 2) ab units.  A bin counts for the colour nearest to it, if
+    that is at most `within` ab units away.  Returns (C,) float64 that sums to 1; NaN if no mass is near any
+    colour.
     """
     distribution = np.asarray(distribution, float)
     bins = np.asarray(bins, float)
@@ -151,7 +159,8 @@ def shares(distribution, thing, bins, within=15.0):
         return mass / mass.sum()
 
 
-# -- textures: periodic patterns of lightness in -1..1 --------------------------------------------------------------
+# -- textures: periodic patterns of lightness in -1..1
+# --------------------------------------------------------------
 
 
 def _noise(rng, y, x, periods):
@@ -195,7 +204,9 @@ _PATTERNS = {
     "bricks": _bricks,
     "tiles": _tiles,
     "planks": lambda rng, y, x, p: np.where(x % p[1] < 1, -1.0, 0.5),
-    "checks": lambda rng, y, x, p: np.sign(np.sin(_turns(y + 0.01, 2 * p[0])) * np.sin(_turns(x + 0.01, 2 * p[1]))),
+    "checks": lambda rng, y, x, p: np.sign(
+        np.sin(_turns(y + 0.01, 2 * p[0])) * np.sin(_turns(x + 0.01, 2 * p[1]))
+    ),
     "dots": lambda rng, y, x, p: -np.clip(1.5 * np.cos(_turns(y, p[0])) * np.cos(_turns(x, p[1])), -1, 1),
     "blobs": lambda rng, y, x, p: np.clip(2.5 * _noise(rng, y, x, p), -1, 1),
     "ridges": lambda rng, y, x, p: 1 - 3 * np.abs(_noise(rng, y, x, p)),
@@ -207,7 +218,8 @@ _PATTERNS = {
 def texture_bank(size):
     """(things, 2 * size, 2 * size) int16: every texture in levels about the middle, twice over each way.
 
-    Doubled so that a patch at any offset is one slice.  A texture is given in pixels at size 64 and grows with size.
+    Doubled so that a patch at any offset is one slice.  A texture is given in pixels at size 64 and grows
+    with size.
     """
     y, x = np.meshgrid(*[(np.arange(size) + 0.5) * PERIOD / size - 0.5] * 2, indexing="ij")
     bank = []
@@ -219,7 +231,8 @@ def texture_bank(size):
     return np.stack(bank)
 
 
-# -- outlines: functions of u (left -1 .. right 1) and v (top -1 .. bottom 1) -> (mask, shade in levels) -------------
+# -- outlines: functions of u (left -1 .. right 1) and v (top -1 .. bottom 1) -> (mask, shade in levels)
+# -------------
 
 
 def _disc(u, v):

@@ -1,8 +1,8 @@
 """What a network learned about the painted world, beside what theory says it must learn.
 
-In the painted world p(colour | thing) is written down, so three predictions can be checked that photographs only illustrate:
-regression converges to E[ab | thing], classification to E[Z(ab) | thing], and rebalanced classification to the same with every
-colour weighed by w: E[w Z | thing] / E[w | thing].
+In the painted world p(colour | thing) is written down, so three predictions can be checked that photographs
+only illustrate: regression converges to E[ab | thing], classification to E[Z(ab) | thing], and rebalanced
+classification to the same with every colour weighed by w: E[w Z | thing] / E[w | thing].
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ from repro.training.batches import STRIDE, to_example
 class Comparison:
     """One thing: predicted by theory against learned by the network, over `pixels` interior pixels.
 
-    For classification: shares of its colours (C,), normalised over them.  For regression: its mean colour (2,), ab units.
+    For classification: shares of its colours (C,), normalised over them.  For regression: its mean colour
+    (2,), ab units.
     """
 
     thing: str
@@ -36,10 +37,14 @@ class Comparison:
 
 
 def average_outputs(colorizer, scenes, margin=3, batch=50):
-    """Mean prediction on each thing's pixels, `margin` px and more inside: (things, Q) probabilities or (things, 2) ab, and how many (things,)."""
+    """Mean prediction on each thing's pixels, `margin` px and more inside: (things, Q) probabilities or
+    (things, 2) ab, and how many (things,)."""
     things = np.where(interior(scenes.instances, margin), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
     size = 2 if colorizer.objective == "regression" else len(colorizer.bins)
-    total, count = torch.zeros(len(THINGS) + 1, size, dtype=torch.float64), np.bincount(things.ravel(), minlength=len(THINGS) + 1)
+    total, count = (
+        torch.zeros(len(THINGS) + 1, size, dtype=torch.float64),
+        np.bincount(things.ravel(), minlength=len(THINGS) + 1),
+    )
     for first in range(0, len(things), batch):
         part = slice(first, first + batch)
         output = colorizer.predict(to_example(scenes.rgb8[part])[0])
@@ -52,7 +57,8 @@ def average_outputs(colorizer, scenes, margin=3, batch=50):
 def compare(colorizer, scenes, class_weights=None, least_pixels=100, world="first"):
     """Theory against network for every thing seen often enough: list of Comparison.
 
-    class_weights: (Q,), the weights a rebalanced model was trained with.  For classification only things of several colours are listed.
+    class_weights: (Q,), the weights a rebalanced model was trained with.  For classification only things of
+    several colours are listed.
     """
     averages, counts = average_outputs(colorizer, scenes)
     encode = lambda ab: soft_encode(torch.as_tensor(ab, dtype=torch.float32), colorizer.bins)
@@ -61,11 +67,15 @@ def compare(colorizer, scenes, class_weights=None, least_pixels=100, world="firs
         if counts[index] < least_pixels:
             continue
         if colorizer.objective == "regression":
-            found.append(Comparison(thing.name, (), mean_color(thing, world), averages[index], int(counts[index])))
+            found.append(
+                Comparison(thing.name, (), mean_color(thing, world), averages[index], int(counts[index]))
+            )
         elif len(thing.colours) > 1:
             expected = expected_distribution(thing, encode, class_weights, len(colorizer.bins), world=world)
             names = tuple(colour[1] for colour in thing.colours)
-            divided = [shares(distribution, thing, colorizer.bins) for distribution in (expected, averages[index])]
+            divided = [
+                shares(distribution, thing, colorizer.bins) for distribution in (expected, averages[index])
+            ]
             found.append(Comparison(thing.name, names, *divided, int(counts[index])))
     return found
 
@@ -73,17 +83,22 @@ def compare(colorizer, scenes, class_weights=None, least_pixels=100, world="firs
 def ideal_predictions(scenes, bins, class_weights, decode):
     """What a perfect network of each objective would paint: {objective: ab (N, h, w, 2)} at every 4th pixel.
 
-    decode: distribution's logits (1, Q, 1, 1) to ab (1, 2, 1, 1), as `annealed_mean` with the bins and temperature filled in.
+    decode: distribution's logits (1, Q, 1, 1) to ab (1, 2, 1, 1), as `annealed_mean` with the bins and
+    temperature filled in.
     """
     encode = lambda ab: soft_encode(torch.as_tensor(ab, dtype=torch.float32), bins)
     things = scenes.things[:, ::STRIDE, ::STRIDE].astype(np.int64)
 
     def paint(color_of):
-        return torch.as_tensor(np.stack([color_of(thing) for thing in THINGS]), dtype=torch.float32)[torch.from_numpy(things)]
+        return torch.as_tensor(np.stack([color_of(thing) for thing in THINGS]), dtype=torch.float32)[
+            torch.from_numpy(things)
+        ]
 
     def decoded(weights):
         def color_of(thing):
-            distribution = torch.as_tensor(expected_distribution(thing, encode, weights, len(bins)), dtype=torch.float32)
+            distribution = torch.as_tensor(
+                expected_distribution(thing, encode, weights, len(bins)), dtype=torch.float32
+            )
             return decode(distribution.clamp_min(1e-12).log()[None, :, None, None]).flatten().numpy()
 
         return color_of
@@ -96,7 +111,8 @@ def ideal_predictions(scenes, bins, class_weights, decode):
 
 
 def decoded_things(colorizer, scenes, temperature):
-    """Each many-coloured thing's average prediction, decoded: rows of (thing, most common colour, mode, annealed mean, mean, E[ab]).
+    """Each many-coloured thing's average prediction, decoded: rows of (thing, most common colour, mode,
+    annealed mean, mean, E[ab]).
 
     The colours are (2,) arrays in ab units but for the second, its name; E[ab] is the written-down one.
     """
@@ -105,6 +121,11 @@ def decoded_things(colorizer, scenes, temperature):
     for index, thing in enumerate(THINGS):
         if counts[index] and len(thing.colours) > 1:
             logits = torch.from_numpy(averages[index]).float().clamp_min(1e-9).log()[None, :, None, None]
-            decoded = [colorizer.decode(logits, name, temperature).flatten().numpy() for name in ("mode", "annealed", "mean")]
-            rows.append((thing.name, thing.colours[int(thing.shares().argmax())][1], *decoded, mean_color(thing)))
+            decoded = [
+                colorizer.decode(logits, name, temperature).flatten().numpy()
+                for name in ("mode", "annealed", "mean")
+            ]
+            rows.append(
+                (thing.name, thing.colours[int(thing.shares().argmax())][1], *decoded, mean_color(thing))
+            )
     return rows

@@ -1,8 +1,8 @@
 """How near the colours are: area under the curve of ab errors (paper, section 3.1, "raw accuracy (AuC)").
 
-The share of pixels whose predicted ab lies within t of the truth, averaged over t in 0..150. Integrating over t gives
-AuC = 1 - E_w[min(d, 150)] / 150. Rebalanced: each pixel weighs the inverse of how common its true colour is
-(lambda = 0), so that every bin that occurs counts the same.
+The share of pixels whose predicted ab lies within t of the truth, averaged over t in 0..150. Integrating over
+t gives AuC = 1 - E_w[min(d, 150)] / 150. Rebalanced: each pixel weighs the inverse of how common its true
+colour is (lambda = 0), so that every bin that occurs counts the same.
 """
 
 import torch
@@ -14,9 +14,12 @@ THRESHOLDS = 151  # of the curve: 0, 1, ... 150
 
 
 def distances(predicted_ab, true_ab):
-    """Euclidean distance in the ab plane: (..., 2), (..., 2) -> (...) float32.  Raises ValueError as `auc` does."""
+    """Euclidean distance in the ab plane: (..., 2), (..., 2) -> (...) float32.  Raises ValueError as `auc`
+    does."""
     if predicted_ab.shape != true_ab.shape or true_ab.shape[-1] != 2:
-        raise ValueError(f"expected two (..., 2) tensors alike, got {tuple(predicted_ab.shape)} and {tuple(true_ab.shape)}")
+        raise ValueError(
+            f"expected two (..., 2) tensors alike, got {tuple(predicted_ab.shape)} and {tuple(true_ab.shape)}"
+        )
     error = (predicted_ab.float() - true_ab.float()).norm(dim=-1)
     if not bool(error.isfinite().all()):
         raise ValueError("predicted or true ab holds a value that is not finite")
@@ -27,7 +30,8 @@ def auc(predicted_ab, true_ab, weights=None):
     """AuC of one prediction.
 
     predicted_ab, true_ab: (..., 2) float tensors, ab units.  weights: (...) of the pixels, 1 if None.
-    Returns a float in 0..1; 1 is perfect.  Raises ValueError if shapes differ, nothing has weight, or a value is not finite.
+    Returns a float in 0..1; 1 is perfect.  Raises ValueError if shapes differ, nothing has weight, or a value
+    is not finite.
     """
     error = distances(predicted_ab, true_ab).clamp(max=LIMIT).double()
     weights = torch.ones_like(error) if weights is None else weights.double().expand_as(error)
@@ -39,15 +43,19 @@ def auc(predicted_ab, true_ab, weights=None):
 class RawAccuracy:
     """Both AuC figures over any number of photographs, in one pass and constant memory.
 
-    The rebalanced figure weighs by the evaluated photographs' own colours: 1 / (histogram of their nearest bins),
-    pooled over all pixels. A prior from elsewhere would move gray's figure by some 20 points.
+    The rebalanced figure weighs by the evaluated photographs' own colours: 1 / (histogram of their nearest
+    bins), pooled over all pixels. A prior from elsewhere would move gray's figure by some 20 points.
     """
 
     def __init__(self, bins):
         self.bins = bins
         self.count = torch.zeros(len(bins), dtype=torch.float64)
-        self.error = torch.zeros(len(bins), dtype=torch.float64)  # sum of min(d, 150) of the pixels of each bin
-        self.within = torch.zeros(len(bins), THRESHOLDS + 1, dtype=torch.float64)  # by ceil(d); last: beyond 150
+        self.error = torch.zeros(
+            len(bins), dtype=torch.float64
+        )  # sum of min(d, 150) of the pixels of each bin
+        self.within = torch.zeros(
+            len(bins), THRESHOLDS + 1, dtype=torch.float64
+        )  # by ceil(d); last: beyond 150
 
     def add(self, predicted_ab, true_ab):
         """Add pixels: two (..., 2) tensors, ab units."""
@@ -62,7 +70,9 @@ class RawAccuracy:
     def _weights(self, rebalanced):
         if not self.count.sum() > 0:
             raise ValueError("no pixel was added")
-        weights = torch.where(self.count > 0, 1 / self.count, 0) if rebalanced else torch.ones_like(self.count)
+        weights = (
+            torch.where(self.count > 0, 1 / self.count, 0) if rebalanced else torch.ones_like(self.count)
+        )
         return weights / (weights * self.count).sum()
 
     def auc(self, rebalanced=False):

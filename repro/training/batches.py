@@ -1,6 +1,8 @@
-"""Batches from an array of photographs: which, where cropped, mirrored or not, all decided by (seed, step) alone.
+"""Batches from an array of photographs: which, where cropped, mirrored or not, all decided by (seed, step)
+alone.
 
-A step's batch does not depend on the steps before it, so a run continues exactly where it stopped with nothing to remember.
+A step's batch does not depend on the steps before it, so a run continues exactly where it stopped with
+nothing to remember.
 """
 
 from functools import lru_cache
@@ -16,8 +18,8 @@ STRIDE = 4  # the network's output, and so its target, is every 4th pixel
 def training_crops(photos, batch, crop, seed, step):
     """Random crops, half of them mirrored: photos (N, S, S, 3) uint8 -> (batch, crop, crop, 3) uint8.
 
-    Every photograph is seen once an epoch, in an order of its own.  Raises ValueError if the photographs are smaller than the crop,
-    or there are none.
+    Every photograph is seen once an epoch, in an order of its own.  Raises ValueError if the photographs are
+    smaller than the crop, or there are none.
     """
     size = _check_size(photos, crop)
     rng = np.random.default_rng((seed, step))
@@ -48,7 +50,8 @@ def _order(seed, epoch, count):
 
 
 def center_crops(photos, crop):
-    """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8.  Raises as `training_crops`."""
+    """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8.  Raises as
+    `training_crops`."""
     _check_size(photos, crop)
     margin = (photos.shape[1] - crop) // 2
     return photos[:, margin : margin + crop, margin : margin + crop]
@@ -57,8 +60,9 @@ def center_crops(photos, crop):
 def to_example(rgb8):
     """What the network is given and what it should say.
 
-    rgb8: (N, H, W, 3) uint8 array.  Returns lightness (N, 1, H, W) float32, 0..100, and true ab (N, H/4, W/4, 2), ab units, of every
-    4th pixel.  Only those pixels go through the whole conversion; the others need their lightness alone.
+    rgb8: (N, H, W, 3) uint8 array.  Returns lightness (N, 1, H, W) float32, 0..100, and true ab (N, H/4, W/4,
+    2), ab units, of every 4th pixel.  Only those pixels go through the whole conversion; the others need
+    their lightness alone.
     """
     lightness = torch.from_numpy(rgb8_to_lightness(rgb8))[:, None]
     return lightness, torch.from_numpy(rgb8_to_lab(rgb8[:, ::STRIDE, ::STRIDE])[..., 1:].copy())

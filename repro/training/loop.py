@@ -16,7 +16,6 @@ from repro.colorizer import Colorizer
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.initialization import kmeans_initialize
 from repro.network import ColorizationNet, convolutions
-from repro.objectives import Objective
 from repro.training.batches import center_crops, to_example, training_crops
 from repro.training.checkpoints import load_state, photos_fingerprint, save_state
 from repro.training.settings import expect, learning_rate
@@ -35,7 +34,8 @@ class TrainingDiverged(Exception):
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run leaves: `weights` (the best by validation loss), `curve` (CSV), `history` (its rows as dicts)."""
+    """What a run leaves: `weights` (the best by validation loss), `curve` (CSV), `history` (its rows as
+    dicts)."""
 
     weights: Path
     curve: Path
@@ -50,7 +50,8 @@ def best_precision(device_type):
 
 
 def build_network(settings, objective, photos):
-    """A network, initialised as the settings say: from a sample of the photographs (N, S, S, 3) uint8, or at random."""
+    """A network, initialised as the settings say: from a sample of the photographs (N, S, S, 3) uint8, or at
+    random."""
     torch.manual_seed(settings.seed)
     network = ColorizationNet(settings.width, objective.outputs)
     if settings.initialization == "kmeans":
@@ -69,11 +70,13 @@ def build_network(settings, objective, photos):
 def train(photos, validation, settings, objective, folder, report=print):
     """Train one objective.
 
-    photos, validation: (N, S, S, 3) uint8 arrays, may be memory-mapped.  settings: TrainingSettings.  objective: Objective.
-    folder: where best.safetensors, last.safetensors and curve.csv are written; if last.safetensors of the same settings is there,
-    training continues from it.  report: called with each progress line.
-    Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, CheckpointError for a checkpoint of other settings
-    or photographs, ValueError if settings, objective and photographs do not go together.
+    photos, validation: (N, S, S, 3) uint8 arrays, may be memory-mapped.  settings: TrainingSettings. 
+    objective: Objective.
+    folder: where best.safetensors, last.safetensors and curve.csv are written; if last.safetensors of the
+    same settings is there, training continues from it.  report: called with each progress line.
+    Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, CheckpointError for a
+    checkpoint of other settings or photographs, ValueError if settings, objective and photographs do not go
+    together.
     """
     wanted = f"the settings are for {settings.objective}, so the objective must be too"
     expect(objective.name == settings.objective, wanted, objective.name)
@@ -85,10 +88,18 @@ def train(photos, validation, settings, objective, folder, report=print):
     fabric = Fabric(accelerator="auto", devices=1, precision=precision)
     network = build_network(settings, objective, photos).to(fabric.device, memory_format=torch.channels_last)
     optimizer = adam(network, settings)
-    start, history = load_state(folder, network, optimizer, settings, photos, objective.bins) if (folder / "last.safetensors").exists() else (0, [])
+    start, history = (
+        load_state(folder, network, optimizer, settings, photos, objective.bins)
+        if (folder / "last.safetensors").exists()
+        else (0, [])
+    )
     model, optimizer = fabric.setup(network, optimizer)
-    header = {"settings": asdict(settings), "short_side": photos.shape[1], "trained_on": len(photos),
-              "photos": photos_fingerprint(photos)}
+    header = {
+        "settings": asdict(settings),
+        "short_side": photos.shape[1],
+        "trained_on": len(photos),
+        "photos": photos_fingerprint(photos),
+    }
     report(
         f"{settings.objective}: {'continuing at step ' + str(start) if start else 'starting'}, {settings.steps} steps of {settings.batch} crops of "
         f"{settings.crop} px from {len(photos)} photographs, width {settings.width:g}, {precision} on {fabric.device.type}"
@@ -107,14 +118,27 @@ def train(photos, validation, settings, objective, folder, report=print):
         if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:
             scores = validate(model, objective, validation, settings.crop)
             if not math.isfinite(scores["validation_loss"]):
-                raise TrainingDiverged(_diverged(settings, step, rate, scores["validation_loss"], folder, history))
-            history.append({"step": step + 1, "learning_rate": rate, "training_loss": clock.mean_loss(), **scores,
-                            "photos_per_second": clock.photos_per_second()})
-            report(f"  step {step + 1}: validation loss {scores['validation_loss']:.4f}, AuC {scores['auc']:.3f}")
+                raise TrainingDiverged(
+                    _diverged(settings, step, rate, scores["validation_loss"], folder, history)
+                )
+            history.append(
+                {
+                    "step": step + 1,
+                    "learning_rate": rate,
+                    "training_loss": clock.mean_loss(),
+                    **scores,
+                    "photos_per_second": clock.photos_per_second(),
+                }
+            )
+            report(
+                f"  step {step + 1}: validation loss {scores['validation_loss']:.4f}, AuC {scores['auc']:.3f}"
+            )
             network.train()
             if scores["validation_loss"] < best or not (folder / "best.safetensors").exists():
                 best = min(best, scores["validation_loss"])
-                save_weights(folder / "best.safetensors", network, objective, step=step + 1, scores=scores, **header)
+                save_weights(
+                    folder / "best.safetensors", network, objective, step=step + 1, scores=scores, **header
+                )
             save_state(folder, network, optimizer, objective, step + 1, history, header)
             write_curve(folder / "curve.csv", history)
             clock.resume()
@@ -124,11 +148,14 @@ def train(photos, validation, settings, objective, folder, report=print):
 def adam(network, settings):
     """The optimiser, with the rate still to be set."""
     betas = settings.beta1, settings.beta2
-    return torch.optim.Adam(network.parameters(), lr=0.0, betas=betas, weight_decay=settings.mean_loss_weight_decay, fused=True)
+    return torch.optim.Adam(
+        network.parameters(), lr=0.0, betas=betas, weight_decay=settings.mean_loss_weight_decay, fused=True
+    )
 
 
 def training_step(fabric, model, optimizer, objective, rgb8):
-    """One step on crops (N, crop, crop, 3) uint8.  Returns the loss, a float; one that is not finite changes no weight."""
+    """One step on crops (N, crop, crop, 3) uint8.  Returns the loss, a float; one that is not finite changes
+    no weight."""
     lightness, ab = fabric.to_device(to_example(rgb8))
     loss = objective.loss(model(lightness.contiguous(memory_format=torch.channels_last)), ab)
     value = loss.item()
@@ -141,7 +168,8 @@ def training_step(fabric, model, optimizer, objective, rgb8):
 
 @torch.no_grad()
 def validate(model, objective, photos, crop, batch=64):
-    """Loss and both AuC figures on the middles of the photographs: {"validation_loss", "auc", "auc_rebalanced"}.
+    """Loss and both AuC figures on the middles of the photographs: {"validation_loss", "auc",
+    "auc_rebalanced"}.
 
     A loss that is not finite is handed back alone: no colour can be made of such an output.
     """
@@ -155,7 +183,11 @@ def validate(model, objective, photos, crop, batch=64):
         if not math.isfinite(losses[-1]):
             return {"validation_loss": losses[-1]}
         accuracy.add(colorizer.decode(output).permute(0, 2, 3, 1), ab)
-    return {"validation_loss": sum(losses) / len(photos), "auc": accuracy.auc(), "auc_rebalanced": accuracy.auc(rebalanced=True)}
+    return {
+        "validation_loss": sum(losses) / len(photos),
+        "auc": accuracy.auc(),
+        "auc_rebalanced": accuracy.auc(rebalanced=True),
+    }
 
 
 class Clock:
@@ -201,7 +233,11 @@ def write_curve(path, history):
 
 
 def _diverged(settings, step, rate, loss, folder, history):
-    kept = f"the last good checkpoint is {folder / 'last.safetensors'} (step {history[-1]['step']})" if history else "no checkpoint yet"
+    kept = (
+        f"the last good checkpoint is {folder / 'last.safetensors'} (step {history[-1]['step']})"
+        if history
+        else "no checkpoint yet"
+    )
     return (
         f"the loss of {settings.objective} became {loss} at step {step}, learning rate {rate:.3g}; {kept}. "
         f"Try a lower rate in train.schedule (now {settings.schedule!r})."

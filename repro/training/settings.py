@@ -12,10 +12,12 @@ INITIALIZATIONS = ("kmeans", "he", "gaussian")
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """One training run.  The defaults are the paper's (section 3.1 and the release), which `conf/size/imagenet.yaml` uses.
+    """One training run.  The defaults are the paper's (section 3.1 and the release), which
+    `conf/size/imagenet.yaml` uses.
 
-    Weight decay is stated as in the release, whose loss SUMS over the output pixels of a photograph. Ours averages, so Adam is
-    given weight_decay / (crop / 4)^2, which decays exactly as much: a mean loss with 1e-3 would decay 1936 times too hard.
+    Weight decay is stated as in the release, whose loss SUMS over the output pixels of a photograph. Ours
+    averages, so Adam is given weight_decay / (crop / 4)^2, which decays exactly as much: a mean loss with
+    1e-3 would decay 1936 times too hard.
     """
 
     objective: str = "rebalanced"
@@ -30,7 +32,9 @@ class TrainingSettings:
     neighbours: int = 5
     sigma: float = 5.0  # ab units
     uniform_mix: float = 0.5  # the paper's lambda
-    initialization: str = "kmeans"  # or he, or gaussian (standard deviation .01, which the paper compares with)
+    initialization: str = (
+        "kmeans"  # or he, or gaussian (standard deviation .01, which the paper compares with)
+    )
     validate_every: int = 1000  # steps
     precision: str = "auto"  # auto: bfloat16 where the processor has it; or any of Fabric's, as 32-true
     seed: int = 0
@@ -40,8 +44,16 @@ class TrainingSettings:
         expect(self.width > 0, "width must be positive", self.width)
         for name in ("steps", "batch", "validate_every"):
             expect(getattr(self, name) >= 1, f"{name} must be at least 1", getattr(self, name))
-        expect(self.crop >= 16 and self.crop % 8 == 0, "crop must be a multiple of 8, at least 16 (pixels)", self.crop)
-        expect(self.initialization in INITIALIZATIONS, f"initialization must be one of {INITIALIZATIONS}", self.initialization)
+        expect(
+            self.crop >= 16 and self.crop % 8 == 0,
+            "crop must be a multiple of 8, at least 16 (pixels)",
+            self.crop,
+        )
+        expect(
+            self.initialization in INITIALIZATIONS,
+            f"initialization must be one of {INITIALIZATIONS}",
+            self.initialization,
+        )
         learning_rate(self.schedule, 0, self.steps)
 
     @property
@@ -78,4 +90,6 @@ def learning_rate(schedule, step, steps):
             return [rate for at, rate in drops if at <= step][-1]
     except (ValueError, IndexError):
         pass
-    raise ValueError(f"a schedule is 'cosine RATE' or '0:RATE STEP:RATE ...' in rising steps, got {schedule!r}")
+    raise ValueError(
+        f"a schedule is 'cosine RATE' or '0:RATE STEP:RATE ...' in rising steps, got {schedule!r}"
+    )
