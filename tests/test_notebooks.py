@@ -89,9 +89,10 @@ def test_every_page_has_a_slider_and_draws_without_it_too(page):
     code = [source(cell) for cell in cells(page, "code")]
     if page.stem[:2] == "12":
         return  # a table of results has nothing to move
-    (demo,) = [cell for cell in code if "slider_demo(" in cell]
-    function = re.search(r"slider_demo\(\s*(\w+)", demo)[1]
-    assert any(re.search(rf"figures\.show\(\s*{function}\(", cell) for cell in code)
+    functions = [found[1] for cell in code if (found := re.search(r"slider_demo\(\s*(\w+)", cell))]
+    assert functions
+    for function in functions:
+        assert any(re.search(rf"figures\.show\(\s*{function}\(", cell) for cell in code)
 
 
 def test_pictures_have_caption_and_alt_text(page):
@@ -110,7 +111,7 @@ def stage_commands():
                 yield pytest.param(command, id=name)
 
 
-@pytest.mark.parametrize("command", stage_commands())
+@pytest.mark.parametrize("command", list(stage_commands()))
 def test_the_pipeline_sets_only_parameters_that_the_page_has(command):
     """papermill only warns about an unknown name, so it would go unseen."""
     known = parameters(paths.NOTEBOOKS / re.search(r"outputs/clean/(\S+)", command)[1])

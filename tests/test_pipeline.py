@@ -152,5 +152,5 @@ def test_every_size_has_every_setting(size):
         section: set(values) for section, values in classroom.items()
     }
     train = {name: value for name, value in settings["train"].items() if name != "objectives"}
-    TrainingSettings(**train, **settings["encoding"], uniform_mix=settings["prior"]["uniform_mix"])
+    TrainingSettings(**train, neighbours=settings["encoding"]["neighbours"], sigma=settings["encoding"]["sigma"], uniform_mix=settings["prior"]["uniform_mix"])
     assert settings["train"]["crop"] <= settings["data"]["size"]
