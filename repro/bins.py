@@ -89,7 +89,7 @@ def _smallest(points, candidates, a, b, neighbours):
     if neighbours == 1:
         squared, slot = squared.min(dim=1, keepdim=True)
         return squared, candidates.gather(1, slot)
-    squared, slot = squared.sort(dim=1)  # faster than topk for a dozen columns
+    squared, slot = squared.sort(dim=1, stable=True)  # of equals the first bin; faster than topk for a dozen
     return squared[:, :neighbours].contiguous(), candidates.gather(1, slot[:, :neighbours])
 
 

@@ -134,8 +134,10 @@ def test_weights_are_centroids_of_the_layers_own_patches(lightness):
     )  # the same: drawn before anything else
     patches = patches - patches.mean(0)
     variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
-    white = patches @ directions / variance.sqrt()
-    centroids = layer.weight.detach().flatten(1) @ directions * variance.sqrt()
+    keep = variance > 1e-2 * variance[-1]
+    directions, deviation = directions[:, keep], variance[keep].sqrt()
+    white = patches @ directions / deviation
+    centroids = layer.weight.detach().flatten(1) @ directions * deviation
     nearest = torch.cdist(white, centroids).argmin(1)
     for index in range(6):
         apart = white[nearest == index].mean(0) - centroids[index]
