@@ -69,13 +69,15 @@ def show(figure, caption, alt):
 
 
 def show_table(header, rows, caption):
-    """Show a table: header of strings, rows of strings or numbers."""
-    cell = lambda value, tag: (
-        f"<{tag} style='text-align:{'left' if isinstance(value, str) else 'right'}'>{_cell_text(value)}</{tag}>"
-    )
-    lines = ["<tr>" + "".join(cell(str(name), "th") for name in header) + "</tr>"]
-    lines += ["<tr>" + "".join(cell(value, "td") for value in row) + "</tr>" for row in rows]
-    display(HTML(f"<table><caption><em>{html.escape(caption)}</em></caption>{''.join(lines)}</table>"))
+    """Show a table: header of strings, rows of strings or numbers; the first column to the left, the others to the right."""
+
+    def line(tag, values):
+        sides = ["left"] + ["right"] * (len(values) - 1)
+        cells = zip(sides, map(_cell_text, values), strict=True)
+        return "<tr>" + "".join(f'<{tag} style="text-align:{side}">{text}</{tag}>' for side, text in cells) + "</tr>"
+
+    body = line("th", header) + "".join(line("td", row) for row in rows)
+    display(HTML(f"<table><caption><em>{html.escape(caption)}</em></caption>{body}</table>"))
 
 
 def _cell_text(value):

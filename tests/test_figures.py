@@ -1,0 +1,67 @@
+"""Figures: what a page shows can be read without colour, and a slider changes its picture."""
+
+import ipywidgets
+import numpy as np
+import torch
+
+from repro import figures
+
+
+def test_a_figure_becomes_html_with_caption_and_alt_text():
+    text = figures.to_html(figures.new_figure()[0], "5 < 6", 'a "plot"')
+    assert 'alt="a &quot;plot&quot;"' in text and "5 &lt; 6" in text and "data:image/png;base64," in text
+
+
+def test_moving_a_slider_changes_the_picture():
+    def draw(height):
+        figure, axis = figures.new_figure()
+        axis.plot([0, height])
+        axis.set_ylim(0, 10)
+        return figure
+
+    slider = ipywidgets.FloatSlider(1.0, min=0, max=10)
+    demo = figures.slider_demo(draw, "a line", height=slider)
+    picture = demo.children[-1]
+    before = picture.value
+    slider.value = 9.0
+    assert before[:4] == b"\x89PNG" and picture.value != before
+
+
+def test_photographs_fill_a_grid_of_any_number():
+    photos = [np.zeros((8, 8, 3), np.uint8)] * 5
+    figure = figures.photographs(photos, list("abcde"), columns=3)
+    assert len(figure.axes) == 6 and [axis.get_title() for axis in figure.axes] == [*"abcde", ""]
+
+
+def test_lightness_only_keeps_lightness_and_loses_color(photos):
+    from repro.color import rgb8_to_lab
+
+    before, after = rgb8_to_lab(photos[0]), rgb8_to_lab(figures.lightness_only(photos[0]))
+    assert np.abs(after[..., 0] - before[..., 0]).max() < 0.6  # rounding to 8 bits, in the dark
+    assert np.abs(after[..., 1:]).max() < 0.5
+
+
+def test_table_cells(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", lambda page: shown.append(page.data))
+    figures.show_table(["", "x"], [["a<b", 1.23456], ["c", None]], "caption")
+    assert "a&lt;b" in shown[0] and "1.235" in shown[0] and "&mdash;" in shown[0]
+
+
+def test_every_kind_of_figure_is_drawn(bins):
+    axis = figures.new_figure()[1]
+    figures.gamut(axis, bins)
+    figures.bin_map(figures.new_figure()[1], bins, torch.rand(313), "share", logarithmic=True)
+    figures.distribution(figures.new_figure()[1], bins, torch.full((313,), 1 / 313))
+    history = [{"step": k, "validation_loss": 2.0, "auc": 0.9, "auc_rebalanced": 0.6} for k in (1, 2)]
+    curve = np.linspace(0, 1, 151)
+    for figure in (
+        axis.figure,
+        figures.training_curves({"rebalanced": history}),
+        figures.error_curves({"gray": curve, "rebalanced": curve}, "all"),
+        figures.paired_shares(["red", "green"], np.array([[50.0, 20], [-30, 40]]), [0.6, 0.4], [0.5, 0.5], "apple"),
+        figures.accuracy_by_temperature({"rebalanced": {0.38: (0.9, 0.6), 1.0: (0.9, 0.5)}}),
+        figures.layer_ratios({"he": {"conv1_1": 1.0, "conv1_2": 2.0}}),
+        figures.receptive_field(np.zeros((64, 64, 3), np.uint8), "conv1_1", 3, 1),
+    ):
+        assert figures.to_png(figure)[:4] == b"\x89PNG"
