@@ -18,7 +18,8 @@ def annealed_mean(logits, bins, temperature=0.38):
     _check(logits, bins)
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}; its limit 0 is `mode`")
-    probabilities = torch.softmax(logits.float() / temperature, 1)
+    logits = logits.float() - logits.amax(1, keepdim=True)  # so that a tiny T overflows nothing
+    probabilities = torch.softmax(logits / temperature, 1)
     return torch.einsum("nqhw,qc->nchw", probabilities, bins.to(probabilities))
 
 

@@ -98,3 +98,9 @@ def test_temperature_must_be_positive(bins, temperature):
 def test_other_shapes_are_refused(bins, decode, shape):
     with pytest.raises(ValueError, match=r"expected logits \(N, Q, H, W\)"):
         decode(torch.zeros(shape), bins)
+
+
+def test_a_tiny_temperature_overflows_nothing():
+    logits = torch.tensor([1e30, 0.0, -1e30]).view(1, 3, 1, 1)
+    bins = torch.tensor([[10.0, 20.0], [0.0, 0.0], [5.0, 5.0]])
+    assert annealed_mean(logits, bins, 1e-6).flatten().tolist() == [10.0, 20.0]

@@ -472,3 +472,9 @@ def test_too_high_a_rate_is_told_as_such(photos, held_out, tmp_path, validate_ev
     ):
         train(photos, held_out, settings, goal(settings), tmp_path, quiet)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("schedule", ["0:-1e-3", "0:nan", "0:inf", "cosine -1", "cosine nan", "0:1e-3 5:1e-4 5:1e-5"])
+def test_a_rate_must_be_a_number_and_steps_must_rise(schedule):
+    with pytest.raises(ValueError, match="schedule"):
+        learning_rate(schedule, 0, 10)

@@ -58,7 +58,8 @@ class RawAccuracy:
         )  # by ceil(d); last: beyond 150
 
     def add(self, predicted_ab, true_ab):
-        """Add pixels: two (..., 2) tensors, ab units."""
+        """Add pixels: two (..., 2) tensors, ab units, of any device."""
+        predicted_ab, true_ab = predicted_ab.cpu(), true_ab.cpu()
         distance = distances(predicted_ab, true_ab).flatten()
         bin_of = nearest_bin(true_ab.reshape(-1, 2), self.bins)
         self.count += torch.bincount(bin_of, minlength=len(self.bins))

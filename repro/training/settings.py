@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import pairwise
 from json import dumps
 
 from repro.objectives import NAMES
@@ -82,11 +83,14 @@ def learning_rate(schedule, step, steps):
     try:
         if words[0] == "cosine" and len(words) == 2:
             peak, rise = float(words[1]), max(1, steps // 50)
+            if not 0 <= peak < math.inf:
+                raise ValueError
             if step < rise:
                 return peak * (step + 1) / rise
             return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
         drops = [(int(at), float(rate)) for at, rate in (word.split(":") for word in words)]
-        if drops[0][0] == 0 and drops == sorted(drops, key=lambda drop: drop[0]):
+        steps_rise = all(here < there for (here, _), (there, _) in pairwise(drops))
+        if drops[0][0] == 0 and steps_rise and all(0 <= rate < math.inf for _, rate in drops):
             return [rate for at, rate in drops if at <= step][-1]
     except (ValueError, IndexError):
         pass
