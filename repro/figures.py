@@ -96,7 +96,10 @@ def slider_demo(draw, alt, **sliders):
     import ipywidgets
 
     values = lambda: {name: slider.value for name, slider in sliders.items()}
-    picture = ipywidgets.Image(value=to_png(draw(**values())), format="png", layout={"max_width": "100%"})
+    first = draw(**values())
+    width = round(first.get_figwidth() * first.get_dpi())
+    layout = {"width": f"{width}px", "max_width": "100%"}  # else JupyterLab stretches it to the page's width
+    picture = ipywidgets.Image(value=to_png(first), format="png", layout=layout)
     picture.alt = alt
 
     def redraw(change):
