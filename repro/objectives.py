@@ -36,9 +36,8 @@ def soft_cross_entropy(logits, indices, weights, pixel_weights=None):
 
     Equal to the dense sum over all Q bins, without building the (N, Q, h, w) target.
     """
-    log_shares = (
-        logits.permute(0, 2, 3, 1).float().log_softmax(-1)
-    )  # (N, h, w, Q): contiguous when the network runs channels_last
+    logits = logits.permute(0, 2, 3, 1)  # (N, h, w, Q): contiguous when the network runs channels_last
+    log_shares = logits.float().log_softmax(-1)
     loss = -(log_shares.gather(-1, indices) * weights).sum(-1)
     return loss.mean() if pixel_weights is None else (pixel_weights.detach() * loss).mean()
 
