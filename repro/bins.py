@@ -37,9 +37,8 @@ def squares_touching(centres, half_width, hull):
     centres: (P, 2).  half_width: of the axis-parallel squares.  hull: (V, 2) vertices in order.
     """
     edges = np.roll(hull, -1, axis=0) - hull
-    axes = np.vstack(
-        (np.stack((edges[:, 1], -edges[:, 0]), 1), np.eye(2))
-    )  # edge normals, then the squares' own
+    normals = np.stack((edges[:, 1], -edges[:, 0]), 1)
+    axes = np.vstack((normals, np.eye(2)))  # the squares' own normals too
     shadow = hull @ axes.T  # (V, A): the polygon on each axis
     middle, reach = centres @ axes.T, half_width * np.abs(axes).sum(1)
     return ((middle - reach <= shadow.max(0)) & (middle + reach >= shadow.min(0))).all(1)
