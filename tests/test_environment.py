@@ -15,8 +15,8 @@ from repro import __version__
 from repro.paths import DATA, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = [requirement for extra in PROJECT["optional-dependencies"].values() for requirement in extra]
-REQUIREMENTS = [Requirement(text) for text in PROJECT["dependencies"] + EXTRAS]
+EXTRAS = PROJECT["optional-dependencies"]  # "test" is always installed; the others are the user's choice
+REQUIREMENTS = [Requirement(text) for text in PROJECT["dependencies"] + EXTRAS["test"]]
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", LOCK, re.M)}
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())

@@ -13,9 +13,9 @@ import numpy as np
 def _sky(canvas, clouds=3):
     canvas.put("sky", 0, 0, 1, 1, "sky")
     for _ in range(canvas.count(0, clouds)):
-        width = canvas.between(0.22, 0.45)
+        width = canvas.between(0.4, 0.65)
         canvas.put(
-            "cloud", canvas.between(-0.1, 0.85), canvas.between(0.02, 0.2), width, 0.45 * width, "cloud"
+            "cloud", canvas.between(-0.2, 0.8), canvas.between(0.0, 0.12), width, 0.45 * width, "cloud"
         )
 
 
@@ -27,8 +27,8 @@ def _tree(canvas, x, foot, height, fruit=0):
     crown = height * (0.85 if conifer else 0.72)
     canvas.put("tree", x - width / 2, foot - height, width, crown, "conifer" if conifer else "crown")
     for _ in range(fruit):
-        size = canvas.between(0.15, 0.19) * height
-        u, v = canvas.between(-0.32, 0.32) * width, canvas.between(-0.34, 0.3) * crown
+        size = canvas.between(0.26, 0.32) * height
+        u, v = canvas.between(-0.3, 0.3) * width, canvas.between(-0.3, 0.3) * crown
         canvas.put("apple", x + u - size / 2, foot - height + crown / 2 + v - size / 2, size, size, "disc")
 
 
@@ -155,11 +155,11 @@ def orchard(c):
     ground = c.between(0.55, 0.65)
     c.land("meadow", ground, 0.02)
     for x in _row(c, 2):
-        _tree(c, x, ground + 0.08, c.between(0.4, 0.5), c.count(1, 3))
-    _tree(c, c.between(0.25, 0.75), c.between(0.88, 0.96), c.between(0.7, 0.85), c.count(4, 6))
-    for x in _row(c, c.count(1, 4)):
-        size = c.between(0.16, 0.2)
-        c.put("apple", x, c.between(0.86, 0.99) - size, size, size, "disc")
+        _tree(c, x, ground + 0.08, c.between(0.4, 0.5), c.count(0, 1))
+    _tree(c, c.between(0.25, 0.75), c.between(0.88, 0.96), c.between(0.7, 0.85), c.count(2, 3))
+    for x in _row(c, c.count(1, 3)):
+        size = c.between(0.22, 0.28)
+        c.put("apple", x - size / 2, c.between(0.86, 0.99) - size, size, size, "disc")
 
 
 def market(c):
@@ -173,7 +173,7 @@ def market(c):
         foot, wide = c.between(floor + 0.14, 0.95), c.between(0.38, 0.46)
         _parasol(c, x, foot, c.between(0.48, 0.58))
         if c.chance(0.5):
-            _apples(c, x - wide / 2, foot - 0.15, wide, 2, c.between(0.17, 0.2))
+            _apples(c, x - wide / 2, foot - 0.15, wide, 2, c.between(0.2, 0.24))
         else:
             for middle in _row(c, c.count(1, 2), x - wide / 2, x + wide / 2):
                 _jug(c, middle, foot - 0.17, c.between(0.27, 0.34))

@@ -71,7 +71,7 @@ THINGS = (
           ((.56, "blue", 40, -60), (.22, "gray", 0, -10), (.22, "brown", 10, 20))),
     Thing("umbrella", (50, 65), "stripes", (0, 8), .70, .00,
           ((.56, "magenta", 60, -20), (.22, "gray", 0, -10), (.22, "straw", 10, 20))),
-    Thing("apple", (46, 60), "dots", (4, 4), .35, .10, ((.60, "red", 50, 20), (.40, "green", -30, 40))),
+    Thing("apple", (46, 60), "dots", (4, 4), .60, .05, ((.60, "red", 50, 20), (.40, "green", -30, 40))),
     Thing("balloon", (64, 78), "stripes", (0, 4), .45, .00,
           ((.56, "yellow", 0, 60), (.24, "cream", 0, 10), (.20, "pale blue", -10, -20))),
     # the most common answer is grayish, the rarer ones are saturated
