@@ -13,11 +13,9 @@ from repro.weights import write_atomically
 
 
 def write_metrics(name, values, pipeline=False):
-    """Write {metric: number} as outputs/metrics/<name>.json (scratch/ when a page is run by hand).  Returns
-    the path."""
+    """Write {metric: number} as outputs/metrics/<name>.json (scratch/ when a page is run by hand)."""
     path = paths.destination(f"metrics/{name}.json", pipeline)
     write_atomically(path, (json.dumps(values, indent=1) + "\n").encode())
-    return path
 
 
 def read_metrics(name, pipeline=False, made_by="an earlier page"):

@@ -12,6 +12,7 @@ from repro.encoding import soft_encode
 from repro.evaluation.known_world import average_outputs, compare, ideal_predictions
 from repro.objectives import REGRESSION_SCALE
 from repro.prior import rebalancing_weights
+from repro.training.batches import STRIDE
 
 CAR = THINGS[INDEX["car"]]
 
@@ -64,6 +65,22 @@ def test_a_perfect_classifier_has_no_error(scenes, bins, weights):
             assert len(comparison.colours) == len(comparison.expected) > 1
 
 
+def test_stray_is_the_mass_on_other_things_colours(scenes, bins):
+    """Half of what is right and half of a colour that only other things have: half of the own mass is missing."""
+
+    def answer(thing):
+        right = np.asarray(expected_distribution(thing, encoder(bins), None, len(bins)))
+        far = np.linalg.norm(np.asarray(bins)[:, None] - thing.ab, axis=-1).min(1).argmax()
+        return np.log((0.5 * right + 0.5 * np.eye(len(bins))[far]).clip(1e-12))
+
+    right = {c.thing: c for c in compare(classifier(scenes, bins), scenes)}
+    mixed = compare(Oracle(scenes, bins, "classification", answer), scenes)
+    assert mixed and all(abs(c.stray) < 1e-4 for c in right.values())
+    for comparison in mixed:
+        assert 0.25 < comparison.stray < 0.5, comparison.thing  # half of what lies within 8 ab units
+        assert comparison.error < 1e-4, "the shares alone do not show it"
+
+
 def test_a_classifier_without_rebalancing_is_not_what_rebalancing_predicts(scenes, bins, weights):
     assert max(c.error for c in compare(classifier(scenes, bins), scenes, weights)) > 0.05
 
@@ -83,7 +100,7 @@ def test_only_interior_pixels_count_and_batches_do_not_matter(scenes, bins):
     oracle = lambda: Oracle(scenes, bins, "regression", lambda thing: np.array([INDEX[thing.name], 0.0]))
     averages, counts = average_outputs(oracle(), scenes)
     again, _ = average_outputs(oracle(), scenes, batch=7)
-    inside = interior(scenes.instances)[:, ::4, ::4]
+    inside = interior(scenes.instances, STRIDE)[:, ::4, ::4]
     assert counts.sum() == inside.sum() < inside.size
     assert counts.tolist() == np.bincount(scenes.things[:, ::4, ::4][inside], minlength=len(THINGS)).tolist()
     assert np.allclose(averages, again)

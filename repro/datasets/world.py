@@ -22,6 +22,7 @@ from repro.datasets.world_table import (  # noqa: F401  (the table's names are p
     expected_distribution,
     interior,
     mean_color,
+    own_mass,
     shares,
     stencil,
     texture_bank,

@@ -143,18 +143,22 @@ def expected_distribution(thing, encode, class_weights=None, outputs=313, n=2000
     return mass / mass.sum()
 
 
-def shares(distribution, thing, bins, within=8.0):
-    """How a distribution over bins divides among a thing's colours.
+def own_mass(distribution, thing, bins, within=8.0):
+    """How much of a distribution over bins lies on each of a thing's colours.
 
     distribution: (Q,) array or tensor.  bins: (Q, 2) ab units.  A bin counts for the colour nearest to it, if
-    that is at most `within` ab units away.  Returns (C,) float64 that sums to 1; NaN if no mass is near any
-    colour.
+    that is at most `within` ab units away.  Returns (C,) float64; what is missing to 1 lies elsewhere.
     """
     distribution = np.asarray(distribution, float)
     bins = np.asarray(bins, float)
     distance = np.linalg.norm(bins[:, None] - _thing(thing).ab, axis=-1)  # (Q, C)
     near = distance.min(1) <= within
-    mass = np.bincount(distance.argmin(1)[near], distribution[near], distance.shape[1])
+    return np.bincount(distance.argmin(1)[near], distribution[near], distance.shape[1])
+
+
+def shares(distribution, thing, bins, within=8.0):
+    """`own_mass` normalised: (C,) float64 that sums to 1; NaN if no mass is near any of the colours."""
+    mass = own_mass(distribution, thing, bins, within)
     with np.errstate(invalid="ignore"):
         return mass / mass.sum()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from repro.datasets.world import THINGS, expected_distribution, interior, mean_color, shares
+from repro.datasets.world import THINGS, expected_distribution, interior, mean_color, own_mass
 from repro.encoding import soft_encode
 from repro.training.batches import STRIDE, to_example
 
@@ -19,8 +19,9 @@ from repro.training.batches import STRIDE, to_example
 class Comparison:
     """One thing: predicted by theory against learned by the network, over `pixels` interior pixels.
 
-    For classification: shares of its colours (C,), normalised over them.  For regression: its mean colour
-    (2,), ab units.
+    For classification: shares of its colours (C,), normalised over them, and `stray`: how much more of the
+    learned distribution than of the predicted one lies on none of them, but on other things' colours.
+    For regression: its mean colour (2,), ab units.
     """
 
     thing: str
@@ -28,6 +29,7 @@ class Comparison:
     expected: np.ndarray
     learned: np.ndarray
     pixels: int
+    stray: float = 0.0
 
     @property
     def error(self):
@@ -36,9 +38,9 @@ class Comparison:
         return float(np.linalg.norm(difference) if not self.colours else np.abs(difference).max())
 
 
-def average_outputs(colorizer, scenes, margin=3, batch=50):
-    """Mean prediction on each thing's pixels, `margin` px and more inside: (things, Q) probabilities or
-    (things, 2) ab, and how many (things,)."""
+def average_outputs(colorizer, scenes, margin=STRIDE, batch=50):
+    """Mean prediction on each thing's pixels, `margin` px and more inside, by default as far as the network's
+    outputs lie apart: (things, Q) probabilities or (things, 2) ab, and how many (things,)."""
     things = np.where(interior(scenes.instances, margin), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
     size = 2 if colorizer.objective == "regression" else len(colorizer.bins)
     total, count = (
@@ -73,10 +75,10 @@ def compare(colorizer, scenes, class_weights=None, least_pixels=100, world="firs
         elif len(thing.colours) > 1:
             expected = expected_distribution(thing, encode, class_weights, len(colorizer.bins), world=world)
             names = tuple(colour[1] for colour in thing.colours)
-            divided = [
-                shares(distribution, thing, colorizer.bins) for distribution in (expected, averages[index])
-            ]
-            found.append(Comparison(thing.name, names, *divided, int(counts[index])))
+            masses = [own_mass(d, thing, colorizer.bins) for d in (expected, averages[index])]
+            divided = [mass / mass.sum() for mass in masses]
+            stray = float(masses[0].sum() - masses[1].sum())
+            found.append(Comparison(thing.name, names, *divided, int(counts[index]), stray))
     return found
 
 
