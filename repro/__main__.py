@@ -1,9 +1,11 @@
-"""Command line: python -m repro {colorize,data,record}."""
+"""Command line: python -m repro {colorize,data,record,study}."""
 
 import argparse
 import sys
 import time
 from pathlib import Path
+
+from repro.study.command import add_study
 
 
 def main(arguments=None):
@@ -12,7 +14,7 @@ def main(arguments=None):
         prog="python -m repro", description="Colorful Image Colorization, rebuilt."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_colorize, _add_data, _add_record):
+    for add in (_add_colorize, _add_data, _add_record, add_study):
         add(commands)
     options = parser.parse_args(arguments)
     try:

@@ -1,0 +1,171 @@
+"""python -m repro study {serve,simulate,export,results}: the forced-choice study from the command line."""
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+from repro import paths
+
+DESCRIPTION = "The forced-choice study: which of two pictures was recoloured by a computer?"
+
+
+def add_study(commands):
+    """Add the command `study` to argparse's subcommands."""
+    study = commands.add_parser("study", help="the perceptual-realism study", description=DESCRIPTION)
+    actions = study.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, run, says in (
+        ("serve", serve, "let people take part in a browser"),
+        ("simulate", simulate, "fill a study with simulated raters"),
+        ("export", export, "write the answers as CSV"),
+        ("results", results, "print the share fooled of each method"),
+    ):
+        action = actions.add_parser(name, help=says, description=says.capitalize() + ".")
+        action.add_argument(
+            "--folder", default=str(paths.OUTPUTS / "study"), metavar="DIR", help="of the study"
+        )
+        _OPTIONS[name](action)
+        action.set_defaults(run=_guarded(run))
+
+
+def serve(options):
+    """Serve the study until it is stopped with ctrl-c; prints a link and its QR code."""
+    from repro.study.server import Limits
+    from repro.study.serving import link, listen, make_server
+    from repro.study.store import Store, human_store_path
+
+    study = _study(options)
+    path = Path(options.store or human_store_path(study))
+    store = Store(path, study, "human")
+    limits = Limits(joins_per_minute=options.joins_per_minute, raters=options.raters)
+    listener = listen(options.host, options.port)
+    address = options.public_url or link(listener)
+    print(f"{len(study.photographs)} photographs, methods {', '.join(study.methods)}; answers: {path}")
+    _print_link(address)
+    if options.host in ("127.0.0.1", "localhost", "::1") and not options.public_url:
+        print("only this machine can open it; for phones in the same network: --host 0.0.0.0")
+    print("stop with ctrl-c; every acknowledged answer is kept", flush=True)
+    make_server(store, limits).run(sockets=[listener])
+    store.close()
+    return 0
+
+
+def simulate(options):
+    """Simulated raters, and the rates that the statistics should find."""
+    from repro.study.simulate import simulate as let_them_sit
+    from repro.study.simulate import true_rates
+
+    study = _study(options)
+    store = let_them_sit(study, options.raters, options.seed, options.store)
+    print(f"{options.raters} simulated raters: {store.path}")
+    for method, rate in true_rates(study).items():
+        print(f"{method:28} {100 * rate:5.1f} % fooled by construction")
+    return 0
+
+
+def export(options):
+    """One row an answer."""
+    from repro.weights import write_atomically
+
+    rows = _rows(options)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(options.out, text.getvalue().encode())
+    print(f"{options.out}: {len(rows)} answers of {rows[0]['kind']} raters")
+    return 0
+
+
+def results(options):
+    """The table of shares fooled."""
+    from repro.study.statistics import fooled, random_fooled, table
+
+    rows = _rows(options)
+    print(table([*fooled(rows), random_fooled(rows)], rows[0]["kind"]))
+    return 0
+
+
+def _study(options):
+    from repro.study.folder import load_study
+
+    return load_study(options.folder)
+
+
+def _rows(options):
+    from repro.study.database import StoreError, read_rows
+    from repro.study.store import human_store_path, simulated_store_path
+
+    study = _study(options)
+    path = options.store or (simulated_store_path if options.simulated else human_store_path)(study)
+    rows = read_rows(path, study)
+    if not rows:
+        raise StoreError(f"no answers yet in {path}; collect some with `python -m repro study serve`")
+    return rows
+
+
+def _print_link(address):
+    from repro.study.serving import qr_code
+
+    code, printable = qr_code(address), sys.stdout.encoding or "ascii"
+    if code.encode(printable, "ignore").decode(printable) == code:
+        print(code)
+    print(f"open {address}")
+
+
+def _guarded(run):
+    """Turn what a person can mend into one line and exit code 1."""
+
+    def guarded(options):
+        from repro.study.database import StoreError
+        from repro.study.folder import StudyError
+        from repro.study.serving import ServeError
+
+        try:
+            return run(options)
+        except (StudyError, StoreError, ServeError, OSError, ValueError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+    return guarded
+
+
+def _serve_options(action):
+    action.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets the whole network take part")
+    action.add_argument("--port", type=int, default=8765, help="default 8765; 0: any free one")
+    action.add_argument(
+        "--public-url", metavar="URL", help="the address to print, when a proxy stands before it"
+    )
+    action.add_argument("--raters", type=int, default=1000, help="close the study to more than so many")
+    action.add_argument("--joins-per-minute", type=float, default=120, help="of all together, default 120")
+    _store_option(action)
+
+
+def _simulate_options(action):
+    action.add_argument("--raters", type=int, default=60, help="over all methods, default 60")
+    action.add_argument("--seed", type=int, default=0)
+    _store_option(action)
+
+
+def _rows_options(action):
+    action.add_argument(
+        "--simulated", action="store_true", help="the simulated raters' answers, not people's"
+    )
+    _store_option(action)
+
+
+def _export_options(action):
+    action.add_argument("--out", required=True, metavar="CSV", help="the file to write")
+    _rows_options(action)
+
+
+def _store_option(action):
+    action.add_argument("--store", metavar="FILE", help="of the answers; default: the study's own")
+
+
+_OPTIONS = {
+    "serve": _serve_options,
+    "simulate": _simulate_options,
+    "export": _export_options,
+    "results": _rows_options,
+}

@@ -1,0 +1,81 @@
+"""A study folder, read: which pictures there are and how they are to be shown.  `stimuli` writes it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MANIFEST = "study.json"
+FORMAT = 1
+
+
+class StudyError(Exception):
+    """A study folder that cannot be used or built, and why."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One photograph: file ids of the truth, of its catch picture and of each method's recolouring.
+
+    difference: {method or 'random': mean distance from the true colours, ab units}.
+    """
+
+    name: str
+    truth: str
+    random: str
+    methods: dict
+    difference: dict
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study folder, read.  practice, pairs, catch: counts of one rater; catch pairs are among `pairs`.
+
+    fingerprint: 16 hex digits, of the pixels and the settings: answers belong to one fingerprint.
+    """
+
+    folder: Path
+    fingerprint: str
+    methods: tuple
+    photographs: tuple = field(repr=False)
+    practice: int
+    pairs: int
+    catch: int
+    display_ms: int
+    size: int
+
+    @property
+    def trials(self):
+        """Pairs that one rater sees, practice included."""
+        return self.practice + self.pairs
+
+    def read(self, picture):
+        """The PNG of a file id, bytes.  Raises StudyError if it is gone."""
+        try:
+            return (self.folder / "pictures" / f"{picture}.png").read_bytes()
+        except OSError as error:
+            raise StudyError(f"{self.folder}: picture {picture} cannot be read: {error.strerror}") from None
+
+
+def load_study(folder):
+    """The Study in a folder by `build_study`.  Raises StudyError if there is none, or it is not whole."""
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise StudyError(
+            f"no study in {folder}: expected {MANIFEST} there; run the page 08_perceptual_realism, or name another --folder"
+        )
+    try:
+        manifest = json.loads(path.read_text())
+        if manifest.pop("format") != FORMAT:
+            raise ValueError(f"another format than {FORMAT}")
+        photographs = tuple(Photograph(**entry) for entry in manifest.pop("photographs"))
+        methods = tuple(manifest.pop("methods"))
+        study = Study(Path(folder), methods=methods, photographs=photographs, **manifest)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(f"{path}: not a study of this project, or broken ({error}); build it anew") from None
+    wanted = {
+        picture for photo in photographs for picture in (photo.truth, photo.random, *photo.methods.values())
+    }
+    missing = wanted - {file.stem for file in (Path(folder) / "pictures").glob("*.png")}
+    if missing:
+        raise StudyError(f"{folder}: {len(missing)} of {len(wanted)} pictures are missing; build it anew")
+    return study

@@ -1,0 +1,43 @@
+"""What one rater will see, drawn before the first picture (paper, section 3.1: one method for a rater)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Plan(NamedTuple):
+    """rater: 16 hex digits.  trials: (number, practice, catch, photograph, fake_first), number from 1."""
+
+    rater: str
+    method: str
+    trials: list
+
+
+def draw_plan(study, seed, count, methods):
+    """The plan of rater `count` (from 0): the same for the same seed.
+
+    methods: those in question; one is drawn.  No photograph comes twice; catch trials lie anywhere among the
+    main pairs; which of a pair comes first is a coin's toss.
+    """
+    rng = np.random.default_rng([seed, count])
+    rater, method = rng.bytes(8).hex(), str(rng.choice(sorted(methods)))
+    photographs = rng.permutation(len(study.photographs))[: study.trials]
+    catch = set(study.practice + rng.permutation(study.pairs)[: study.catch])
+    coins = rng.integers(0, 2, study.trials)
+    trials = [
+        (
+            index + 1,
+            int(index < study.practice),
+            int(index in catch),
+            int(photographs[index]),
+            int(coins[index]),
+        )
+        for index in range(study.trials)
+    ]
+    return Plan(rater, method, trials)
+
+
+def least_used(counts):
+    """The methods with the fewest raters: {method: raters} -> list."""
+    fewest = min(counts.values())
+    return [method for method, raters in counts.items() if raters == fewest]

@@ -1,0 +1,147 @@
+"""The study's pictures on disk: every photograph, its recolourings, and one with another photograph's
+colours.
+
+Method (paper, section 3.1, perceptual realism): pairs of 256 x 256 pictures, the photograph and a
+recolouring of it; 10 practice pairs, then 40, of which a tenth are catch trials against random colours.
+Nothing but the pixels may tell which is which, so every file has a random name, the same header and the same
+length: PNG with its data stored, not compressed (a recolouring is smoother and would compress better).
+"""
+
+import hashlib
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from repro.color import lab_to_rgb8, rgb8_to_lab
+from repro.evaluation.baselines import random as random_ab
+from repro.study.folder import FORMAT, MANIFEST, StudyError, load_study
+from repro.weights import write_atomically
+
+CATCH_SHARE = 0.1  # of the pairs
+
+
+def build_study(
+    folder,
+    truth,
+    methods,
+    random=None,
+    names=None,
+    seed=0,
+    practice=10,
+    pairs=40,
+    display_ms=1000,
+    size=256,
+):
+    """Write a study folder and return its Study; an earlier study there is replaced.
+
+    truth: (N, S, S, 3) uint8 photographs.  methods: {name: (N, S, S, 3) uint8}, their recolourings.
+    random: (N, S, S, 3) uint8, the photographs' lightness with other colours; None: `random_colors(truth)`.
+    names: N different strings; None: numbers.  practice, pairs: pairs for a rater; a tenth of `pairs` are
+    catch trials.  display_ms: how long each picture is shown.  size: side of the pictures, pixels; all are
+    resized alike (Lanczos).  seed: of the files' random names.
+    Raises ValueError if arrays do not fit each other or a photograph occurs twice, StudyError if there are
+    fewer than practice + pairs.
+    """
+    if not methods or {"truth", "random"} & set(methods):
+        raise ValueError('methods must name at least one recolouring, none of them "truth" or "random"')
+    random = random_colors(truth, seed) if random is None else random
+    names = [f"{number:05d}" for number in range(len(truth))] if names is None else [str(n) for n in names]
+    _check(truth, {**methods, "random": random}, names, practice, pairs, display_ms)
+    folder, rng = Path(folder), np.random.default_rng(seed)
+    _clear(folder)
+    entries, hashes = [], []
+    for number, name in enumerate(names):
+        recolored = {method: pictures[number] for method, pictures in methods.items()}
+        entry, digests = _write_photograph(folder, truth[number], random[number], recolored, size, rng)
+        entries.append({"name": name, **entry})
+        hashes.append(digests)
+    manifest = {
+        "format": FORMAT,
+        "methods": list(methods),
+        "practice": practice,
+        "pairs": pairs,
+        "catch": round(pairs * CATCH_SHARE),
+        "display_ms": display_ms,
+        "size": size,
+        "photographs": entries,
+    }
+    manifest["fingerprint"] = hashlib.sha256(json.dumps([manifest, hashes]).encode()).hexdigest()[:16]
+    write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+    return load_study(folder)
+
+
+def random_colors(truth, seed=0):
+    """The photographs with each other's colours: the baseline of catch trials (paper, section 3.1).
+
+    truth: (N, H, W, 3) uint8, N > 1.  Returns the same shape: own lightness, another photograph's ab.
+    """
+    lab = torch.from_numpy(rgb8_to_lab(np.ascontiguousarray(truth)))
+    return np.asarray(lab_to_rgb8(torch.cat((lab[..., :1], random_ab(lab[..., 1:], seed)), -1)))
+
+
+def color_difference(rgb8, other_rgb8):
+    """Mean distance of two pictures' colours, ab units: (H, W, 3) uint8 twice -> float."""
+    apart = rgb8_to_lab(np.ascontiguousarray(rgb8)) - rgb8_to_lab(np.ascontiguousarray(other_rgb8))
+    return round(float(np.linalg.norm(apart[..., 1:], axis=-1).mean()), 3)
+
+
+def _check(truth, others, names, practice, pairs, display_ms):
+    if truth.ndim != 4 or truth.shape[1] != truth.shape[2] or truth.shape[3] != 3 or truth.dtype != np.uint8:
+        raise ValueError(f"truth must be (N, S, S, 3) uint8 squares, got {truth.shape} {truth.dtype}")
+    for name, pictures in others.items():
+        if pictures.shape != truth.shape or pictures.dtype != np.uint8:
+            raise ValueError(
+                f"{name} must be {truth.shape} uint8 as the truth, got {pictures.shape} {pictures.dtype}"
+            )
+        if not re.fullmatch(r"[\w .,+-]{1,60}", name):
+            raise ValueError(f"a method's name is 1-60 letters, digits, spaces or . , + -, got {name!r}")
+    if len(names) != len(truth) or len(set(names)) != len(names):
+        raise ValueError(f"names must be {len(truth)} different ones, got {len(set(names))} of {len(names)}")
+    if practice < 0 or pairs < 1 or display_ms < 1:
+        raise ValueError("practice must be at least 0, pairs and display_ms at least 1")
+    if len({photo.tobytes() for photo in truth}) < len(truth):
+        raise ValueError("a photograph occurs twice; a rater must not see one twice, so remove the copies")
+    if len(truth) < practice + pairs:
+        raise StudyError(
+            f"{practice} practice pairs and {pairs} pairs need {practice + pairs} photographs, so that a rater sees none twice; "
+            f"got {len(truth)}: add photographs, or lower practice= and pairs="
+        )
+
+
+def _clear(folder):
+    (folder / MANIFEST).unlink(missing_ok=True)  # first: a half-built study must not look like one
+    shutil.rmtree(folder / "pictures", ignore_errors=True)
+    (folder / "pictures").mkdir(parents=True)
+
+
+def _write_photograph(folder, truth, random, recolored, size, rng):
+    """The manifest's entry of one photograph without its name, and the hashes of its pictures."""
+    written = {
+        name: _write_picture(folder / "pictures", rgb8, size, rng)
+        for name, rgb8 in {"truth": truth, "random": random, **recolored}.items()
+    }
+    files = {name: picture for name, (picture, _) in written.items()}
+    apart = {name: color_difference(truth, rgb8) for name, rgb8 in {**recolored, "random": random}.items()}
+    entry = {
+        "truth": files.pop("truth"),
+        "random": files.pop("random"),
+        "methods": files,
+        "difference": apart,
+    }
+    return entry, [digest for _, digest in written.values()]
+
+
+def _write_picture(folder, rgb8, size, rng):
+    """(random id, hash) of a picture written as size x size PNG."""
+    picture, buffer = rng.bytes(16).hex(), io.BytesIO()
+    photo = Image.fromarray(np.ascontiguousarray(rgb8))
+    photo = photo if photo.size == (size, size) else photo.resize((size, size), Image.Resampling.LANCZOS)
+    photo.save(buffer, "PNG", compress_level=0)
+    (folder / f"{picture}.png").write_bytes(buffer.getvalue())
+    return picture, hashlib.sha256(photo.tobytes()).hexdigest()

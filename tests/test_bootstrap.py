@@ -1,0 +1,55 @@
+"""Bootstrap intervals: by hand, and beside scipy's."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from repro.evaluation.bootstrap import bootstrap
+
+
+def test_the_standard_error_of_a_share():
+    """p (1 - p) / N: 100 photographs, 36 right, so .48 / 10."""
+    found = bootstrap(np.arange(100) < 36, resamples=20000)
+    assert found.mean == 0.36
+    assert found.error == pytest.approx(0.048, rel=0.03)
+    assert found.low == pytest.approx(0.36 - 1.96 * 0.048, abs=0.012)
+    assert found.high == pytest.approx(0.36 + 1.96 * 0.048, abs=0.012)
+
+
+def test_scipy_agrees():
+    values = np.random.default_rng(0).gamma(1.5, size=60)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=20000, method="percentile", rng=1)
+    ours = bootstrap(values, resamples=20000)
+    assert ours.error == pytest.approx(theirs.standard_error, rel=0.03)
+    assert (ours.low, ours.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.02)
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    inside = 0
+    for trial in range(300):
+        found = bootstrap(rng.normal(2.0, 1.0, 60), resamples=400, seed=trial)
+        inside += found.low <= 2.0 <= found.high
+    assert 0.90 < inside / 300 < 0.98
+
+
+def test_paired_differences_are_narrower_than_unpaired_ones():
+    rng = np.random.default_rng(1)
+    easy = rng.random(300)  # how easy a photograph is for both methods
+    first, second = rng.random(300) < easy, rng.random(300) < easy
+    paired = bootstrap(second.astype(float) - first)
+    unpaired = bootstrap(second.astype(float) - rng.permutation(first))
+    assert paired.error < unpaired.error
+
+
+def test_equal_values_have_no_spread_and_the_seed_decides():
+    assert bootstrap(np.ones(5)).error == 0
+    values = np.arange(10.0)
+    assert bootstrap(values, seed=3) == bootstrap(values, seed=3) != bootstrap(values, seed=4)
+    assert set(bootstrap(values).as_dict()) == {"mean", "error", "low", "high"}
+
+
+@pytest.mark.parametrize("values", [[], [[1.0, 2.0]], [1.0, float("nan")]])
+def test_what_is_no_list_of_numbers_is_refused(values):
+    with pytest.raises(ValueError, match="finite values"):
+        bootstrap(values)
