@@ -74,7 +74,11 @@ def show_table(header, rows, caption):
     def line(tag, values):
         sides = ["left"] + ["right"] * (len(values) - 1)
         cells = zip(sides, map(_cell_text, values), strict=True)
-        return "<tr>" + "".join(f'<{tag} style="text-align:{side}">{text}</{tag}>' for side, text in cells) + "</tr>"
+        return (
+            "<tr>"
+            + "".join(f'<{tag} style="text-align:{side}">{text}</{tag}>' for side, text in cells)
+            + "</tr>"
+        )
 
     body = line("th", header) + "".join(line("td", row) for row in rows)
     display(HTML(f"<table><caption><em>{html.escape(caption)}</em></caption>{body}</table>"))
@@ -279,7 +283,7 @@ def expected_against_learned(comparisons, title):
 
 
 def receptive_field(photo, name, field, stride):
-    """What one output pixel of a layer can see: a square of `field` pixels around the photograph's middle. 
+    """What one output pixel of a layer can see: a square of `field` pixels around the photograph's middle.
     Returns a Figure."""
     size = photo.shape[0]
     low, high = size / 2 - field / 2, size / 2 + field / 2
@@ -291,7 +295,7 @@ def receptive_field(photo, name, field, stride):
 
 
 def layer_ratios(ratios):
-    """Gradient ratios by layer, each divided by its geometric mean: {initialisation: {layer: ratio}}. 
+    """Gradient ratios by layer, each divided by its geometric mean: {initialisation: {layer: ratio}}.
     Returns a Figure."""
     figure, axis = new_figure(width=7.5, height=3.2)
     for (name, values), marker, line in zip(ratios.items(), "xs^o", ("-.", ":", "--", "-")):
@@ -306,7 +310,7 @@ def layer_ratios(ratios):
 
 
 def paired_shares(names, ab, first, second, title):
-    """Two bars for each colour, the second hatched, with their numbers: shares (C,) of colours ab (C, 2). 
+    """Two bars for each colour, the second hatched, with their numbers: shares (C,) of colours ab (C, 2).
     Returns a Figure."""
     figure, axis = new_figure(width=5.6, height=2.8)
     places, paints = np.arange(len(names)), bin_colors(ab)
@@ -330,4 +334,68 @@ def accuracy_by_temperature(found):
         axis.axvline(0.38, color="#999", linewidth=0.8)
         axis.set(xlabel="temperature T", title=title)
     axes[0].legend(frameon=False)
+    return figure
+
+
+def intervals(table, title, label="share"):
+    """Means with their intervals: {panel: {row: Interval}}, rows from top to bottom.  Returns a Figure."""
+    rows = list(next(iter(table.values())))
+    figure, axes = new_figure(
+        len(table), width=3.4 * len(table) + 0.8, height=0.34 * len(rows) + 1.1, sharey=True, squeeze=False
+    )
+    for axis, (panel, values) in zip(axes[0], table.items()):
+        for place, (name, found) in enumerate(values.items()):
+            reach = [[found.mean - found.low], [found.high - found.mean]]
+            axis.errorbar(
+                found.mean,
+                place,
+                xerr=reach,
+                marker=MARKERS.get(name, "D"),
+                color=COLORS.get(name, "black"),
+                capsize=3,
+            )
+            axis.annotate(
+                f"{found.mean:.3f}",
+                (found.mean, place),
+                (0, 6),
+                textcoords="offset points",
+                fontsize=7,
+                ha="center",
+            )
+        axis.set(
+            title=panel, xlabel=label, yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.4, -0.7)
+        )
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    return figure
+
+
+def layer_quality(found, title, label):
+    """Quality of linear probes by layer: a list of `LayerQuality`; points are means over seeds, bars their
+    spread.  Returns a Figure."""
+    layers = list(dict.fromkeys(row.layer for row in found))
+    figure, axis = new_figure(width=6.4, height=3.4)
+    for shift, name in enumerate(dict.fromkeys(row.network for row in found)):
+        values = [
+            [row.quality for row in found if (row.network, row.layer) == (name, layer)] for layer in layers
+        ]
+        axis.errorbar(
+            np.arange(len(layers)) + 0.06 * (shift - 2),
+            [np.mean(v) for v in values],
+            [np.std(v, ddof=1) if len(v) > 1 else 0 for v in values],
+            color=COLORS.get(name, "#d08700"), linestyle=LINES.get(name, "-."), marker=MARKERS.get(name, "D"),
+            markersize=4, capsize=2, label=name,
+        )  # fmt: skip
+    axis.set(title=title, ylabel=label, xticks=range(len(layers)), xticklabels=layers)
+    axis.legend(frameon=False, fontsize=7, ncols=2)
+    return figure
+
+
+def feature_maps(features, title, columns=8):
+    """A layer's first channels for one photograph: (C, h, w), each scaled to its own range.  Returns a
+    Figure."""
+    maps = np.asarray(features[:columns], float)
+    low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
+    scaled = np.uint8(255 * (maps - low) / np.maximum(high - low, 1e-9))
+    figure = photographs(list(scaled), [f"channel {n}" for n in range(len(maps))], height=1.1)
+    figure.suptitle(title, fontsize=9, x=0.01, ha="left")
     return figure

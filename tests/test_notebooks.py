@@ -37,7 +37,7 @@ def page(request):
 
 
 def test_there_are_pages():
-    assert [page.stem[:2] for page in PAGES] == ["00", "01", "02", "03", "04", "05", "06", "11", "12"]
+    assert [page.stem[:2] for page in PAGES] == [f"{number:02d}" for number in range(13)]
 
 
 def test_nothing_but_source_is_stored(page):

@@ -75,6 +75,7 @@ class FolderSource(Source):
 
     def __init__(self, root, find_duplicates=True):
         self.root = Path(root).expanduser()
+        self.settings = {"root": str(self.root)}
         if not self.root.is_dir():
             raise SourceError(f"{self.root} is not a folder; give the folder that holds your photographs")
         given = self._given_folders()

@@ -50,6 +50,7 @@ class ImagenetteSource(FolderSource):
     def __init__(self, root=None, registry_entry=None):
         root = Path(root).expanduser() if root else paths.DATA / "imagenette"
         super().__init__(fetch_archive(registry_entry or registry("imagenette"), root))
+        self.settings = {"root": str(root)}
         self.wnids = self.classes
         self.classes = tuple(IMAGENETTE_CLASSES.get(wnid, wnid) for wnid in self.wnids)
 

@@ -18,6 +18,7 @@ from repro.datasets.folder import SPLITS, FolderSource, Item, Source, SourceErro
 from repro.datasets.imagenette import IMAGENETTE_CLASSES, ImagenetteSource, registry
 from repro.datasets.photos import PhotoError, read_photo
 from repro.datasets.prepared import Prepared, load_prepared, prepare
+from repro.datasets.voc import VocSource
 
 __all__ = [
     "IMAGENETTE_CLASSES",
@@ -29,9 +30,11 @@ __all__ = [
     "Prepared",
     "Source",
     "SourceError",
+    "VocSource",
     "bundled_legacy",
     "load_prepared",
     "open_source",
+    "photographs_at",
     "prepare",
     "prepared_photographs",
     "prepared_world",
@@ -94,11 +97,17 @@ def _world(**settings):
     return WorldSource(**settings)
 
 
-_SOURCES = {"world": _world, "bundled": BundledSource, "folder": FolderSource, "imagenette": ImagenetteSource}
+_SOURCES = {
+    "world": _world,
+    "bundled": BundledSource,
+    "folder": FolderSource,
+    "imagenette": ImagenetteSource,
+    "voc": VocSource,
+}
 
 
 def open_source(name, **settings):
-    """A source by its name: "world", "bundled", "folder" (needs root=...) or "imagenette".
+    """A source by its name: "world", "bundled", "folder" and "voc" (need root=...) or "imagenette".
 
     settings go to the source.  Raises ValueError for an unknown name, SourceError where the source is not
     usable.
@@ -139,3 +148,20 @@ def prepared_world(split, pipeline=False, limit=500):
         return None
     source = _world(**report["settings"], **dict.fromkeys(SPLITS, limit))
     return source.scenes(split, report["size"], limit)
+
+
+def photographs_at(size, split, limit=None, pipeline=False):
+    """The pipeline's photographs of a split at another size, read from their source once more: Prepared.
+
+    For what needs more pixels than training does.  They are the first `limit` of those that were prepared.
+    """
+    prepared = prepared_photographs(split, pipeline)
+    report = prepared.report
+    limit = min(limit or len(prepared.names), len(prepared.names))
+    if report["size"] == size:
+        return Prepared(
+            prepared.photos[:limit], prepared.labels[:limit], prepared.classes, prepared.names[:limit], report
+        )
+    counts = dict.fromkeys(SPLITS, limit) if report["source"] == "world" else {}
+    source = open_source(report["source"], **report["settings"], **counts)
+    return prepare(source, split, size, limit, paths.SCRATCH / f"data_{size}")

@@ -55,8 +55,8 @@ def _house(canvas, left, foot, width, height):
 def _car(canvas, left, foot, width):
     height = 0.56 * width
     canvas.put("car", left, foot - height, width, height, "car")
-    for x, w in ((0.2, 0.26), (0.49, 0.26)):
-        canvas.put("window", left + x * width, foot - 0.9 * height, w * width, 0.36 * height, "glass")
+    for x, w in ((0.22, 0.24), (0.5, 0.24)):
+        canvas.put("window", left + x * width, foot - 0.92 * height, w * width, 0.32 * height, "glass")
     wheel = 0.24 * width
     for x in (0.1, 0.66):
         canvas.put("wheel", left + x * width, foot - 0.8 * wheel, wheel, wheel, "disc")
@@ -144,9 +144,9 @@ def street(c):
     for x in _row(c, c.count(1, 2)):
         if c.chance(0.4):
             _tree(c, x, curb + 0.03, c.between(0.3, 0.4))
-    _car(c, c.between(-0.1, 0.6), curb + 0.14, c.between(0.5, 0.6))
+    _car(c, c.between(-0.1, 0.6), curb + 0.14, c.between(0.56, 0.66))
     if c.chance(0.7):
-        _car(c, c.between(-0.1, 0.5), c.between(0.92, 0.98), c.between(0.64, 0.76))
+        _car(c, c.between(-0.1, 0.5), c.between(0.92, 0.98), c.between(0.72, 0.86))
 
 
 def orchard(c):
@@ -172,11 +172,11 @@ def market(c):
     for x in _row(c, 2):
         foot, wide = c.between(floor + 0.14, 0.95), c.between(0.38, 0.46)
         _parasol(c, x, foot, c.between(0.48, 0.58))
-        if c.chance(0.5):
+        if c.chance(0.4):
             _apples(c, x - wide / 2, foot - 0.15, wide, 2, c.between(0.2, 0.24))
         else:
             for middle in _row(c, c.count(1, 2), x - wide / 2, x + wide / 2):
-                _jug(c, middle, foot - 0.17, c.between(0.27, 0.34))
+                _jug(c, middle, foot - 0.17, c.between(0.32, 0.38))
         c.put("wood", x - wide / 2, foot - 0.18, wide, 0.18)
 
 
@@ -212,7 +212,7 @@ def hills(c):
     c.land("rock", c.between(0.5, 0.6), 0.12, 1.8, shade=12)
     c.land("meadow", c.between(0.78, 0.86), 0.05, 1.2)
     for x in _row(c, c.count(2, 3)):
-        _hot_air_balloon(c, x, c.between(0.02, 0.3), c.between(0.18, 0.32))
+        _hot_air_balloon(c, x, c.between(0.02, 0.25), c.between(0.24, 0.36))
     for x in _row(c, c.count(1, 3)):
         _tree(c, x, c.between(0.86, 0.98), c.between(0.16, 0.3))
 

@@ -1,0 +1,323 @@
+"""What the features know: linear probes on frozen layers (paper, section 3.2, "cross-channel encoding as
+self-supervised feature learning").
+
+The network is frozen, every layer's features are resized to about 9,600 values, and a linear classifier is
+trained on them. Features are computed once, kept on disk in half precision, and read in mini-batches: memory
+stays at one mini-batch, whatever the data. The same code serves ten classes on a laptop, ImageNet's thousand
+on a GPU, and several labels a photograph (PASCAL VOC).
+"""
+
+import math
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from repro.color import rgb8_to_lightness
+from repro.initialization import kmeans_initialize, refresh_batch_statistics
+from repro.network import ColorizationNet, convolutions
+
+VALUES = 9600  # of a layer's features, about (paper)
+TAPS = {  # the last layer of each block
+    "conv1": "conv1_2",
+    "conv2": "conv2_2",
+    "conv3": "conv3_3",
+    "conv4": "conv4_3",
+    "conv5": "conv5_3",
+    "conv6": "conv6_3",
+    "conv7": "conv7_3",
+    "conv8": "conv8_3",
+}
+L2 = (
+    1e-4,
+    1e-3,
+    1e-2,
+    1e-1,
+)  # of the standardised features' weights: the best on held-out photographs is taken
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear classifier on one layer.  weights: (D + 1, C), the last row is the bias.  mean, scale: (D,) of
+    the features.  l2: the decay that was chosen."""
+
+    weights: torch.Tensor
+    mean: torch.Tensor
+    scale: torch.Tensor
+    l2: float
+
+    def scores(self, features, batch=2048):
+        """(N, D) features -> (N, C) scores."""
+        parts = [
+            _standardised(features[first : first + batch], self.mean, self.scale) @ self.weights[:-1]
+            + self.weights[-1]
+            for first in range(0, len(features), batch)
+        ]
+        return torch.cat(parts)
+
+
+# ---- features ----
+
+
+def resized(features, values=VALUES):
+    """Shrink (N, C, h, w) bilinearly to about `values` values: the largest square with C side^2 <= values.
+
+    A map that is smaller already is left as it is: enlarging it tells a linear classifier nothing new.
+    Returns (N, C side^2).
+    """
+    side = max(1, math.isqrt(values // features.shape[1]))
+    if side < min(features.shape[2:]):
+        features = functional.interpolate(
+            features, (side, side), mode="bilinear", antialias=True, align_corners=False
+        )
+    return features.flatten(1)
+
+
+@contextmanager
+def layer_features(network, photos, layers=tuple(TAPS), values=VALUES, batch=64, folder=None):
+    """Features of photographs by layer: a context that gives {layer: (N, D) float16 memory-mapped array}.
+
+    network: ColorizationNet, frozen.  photos: (N, S, S, 3) uint8, S a multiple of 8.  folder: where the files
+    lie while the context is open, by default the system's temporary folder; they take N x D x 2 bytes a
+    layer, at most 19 kB a photograph and layer.
+    """
+    network = network.eval()
+    device = next(network.parameters()).device
+    with tempfile.TemporaryDirectory(prefix="features-", dir=folder) as place:
+        arrays = {}
+        for first in range(0, len(photos), batch):
+            lightness = torch.from_numpy(rgb8_to_lightness(photos[first : first + batch]))[:, None]
+            with torch.inference_mode():
+                taps = network.taps(lightness.to(device), [TAPS[layer] for layer in layers])
+                for layer in layers:
+                    rows = resized(taps[TAPS[layer]].float(), values).clamp(-6e4, 6e4).half().cpu().numpy()
+                    if layer not in arrays:
+                        arrays[layer] = np.lib.format.open_memmap(
+                            Path(place, f"{layer}.npy"), "w+", np.float16, (len(photos), rows.shape[1])
+                        )
+                    arrays[layer][first : first + len(rows)] = rows
+        yield arrays
+
+
+# ---- the linear classifier ----
+
+
+def fit_probe(features, targets, held_out=0.2, decays=L2, iterations=60, batch=2048, device="cpu", seed=0):
+    """A linear classifier by L-BFGS, its decay chosen on held-out photographs.
+
+    features: (N, D) array, half precision and on disk if large.  targets: (N,) int64 classes, or (N, C) in
+    {-1, 0, 1} for several labels a photograph, where 0 is neither.  held_out: share of the photographs the
+    decay is chosen on; then all are used.  A single decay is taken as it is.  The gradient is summed over
+    mini-batches of `batch` photographs.
+    Returns a Probe.  Raises ValueError if targets do not go with the features.
+    """
+    targets = torch.as_tensor(np.asarray(targets))
+    if len(targets) != len(features) or targets.ndim not in (1, 2):
+        raise ValueError(
+            f"expected targets ({len(features)},) or ({len(features)}, C), got {tuple(targets.shape)}"
+        )
+    mean, scale = _moments(features, batch)
+    mean, scale = mean.to(device), scale.to(device)
+
+    def solve(rows, l2, start=None):
+        return Probe(
+            _minimise(features, targets, rows, mean, scale, l2, start, iterations, batch, device),
+            mean,
+            scale,
+            l2,
+        )
+
+    if len(decays) == 1:
+        return solve(np.arange(len(features)), decays[0])
+    order = np.random.default_rng(seed).permutation(len(features))
+    count = max(1, int(held_out * len(features)))
+    tuning, fitting = np.sort(order[:count]), np.sort(order[count:])
+    probe, best, quality = None, None, -math.inf
+    for l2 in sorted(decays, reverse=True):  # from the stiffest on, each from where the last one ended
+        probe = solve(fitting, l2, probe.weights if probe else None)
+        here = score(probe.scores(features[tuning]).cpu(), targets[tuning])
+        if here > quality:
+            best, quality = probe, here
+    return solve(np.arange(len(features)), best.l2, best.weights)
+
+
+def _minimise(features, targets, rows, mean, scale, l2, start, iterations, batch, device):
+    classes = targets.shape[1] if targets.ndim == 2 else int(targets.max()) + 1
+    weights = torch.zeros(features.shape[1] + 1, classes, device=device) if start is None else start.clone()
+    weights.requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [weights], max_iter=iterations, history_size=8, line_search_fn="strong_wolfe"
+    )
+    held = {}  # what fits into one mini-batch is converted once
+
+    def part(first):
+        chosen = rows[first : first + batch]
+        if len(rows) <= batch:
+            return held.setdefault(
+                first, (_standardised(features[chosen], mean, scale), targets[chosen].to(device))
+            )
+        return _standardised(features[chosen], mean, scale), targets[chosen].to(device)
+
+    def closure():
+        optimizer.zero_grad()
+        total = l2 / 2 * weights[:-1].square().sum()
+        total.backward()
+        for first in range(0, len(rows), batch):
+            values, wanted = part(first)
+            loss = _loss(values @ weights[:-1] + weights[-1], wanted) / len(rows)
+            loss.backward()
+            total = total.detach() + loss.detach()
+        return total
+
+    optimizer.step(closure)
+    return weights.detach()
+
+
+def _loss(scores, targets):
+    """Summed over photographs: cross entropy, or the logistic loss of every class that is not 0."""
+    if targets.ndim == 1:
+        return functional.cross_entropy(scores, targets, reduction="sum")
+    return (functional.softplus(-scores * targets) * (targets != 0)).sum() / targets.shape[1]
+
+
+def _standardised(rows, mean, scale):
+    return (torch.from_numpy(np.asarray(rows)).to(mean.device).float() - mean) / scale
+
+
+def _moments(features, batch):
+    """Mean and standard deviation of each feature (D,); a feature that hardly varies is only centred."""
+    total = torch.zeros(2, features.shape[1], dtype=torch.float64)
+    for first in range(0, len(features), batch):
+        rows = torch.from_numpy(np.asarray(features[first : first + batch])).double()
+        total += torch.stack((rows.sum(0), rows.square().sum(0)))
+    mean, square = total / len(features)
+    deviation = (square - mean.square()).clamp_min(0).sqrt()
+    return mean.float(), torch.where(deviation > 1e-4, deviation, 1.0).float()
+
+
+# ---- quality ----
+
+
+def score(scores, targets):
+    """Top-1 accuracy for (N,) targets; mean average precision for (N, C) ones.  In 0..1."""
+    targets = torch.as_tensor(np.asarray(targets))
+    if targets.ndim == 1:
+        return float((scores.argmax(1) == targets).float().mean())
+    return mean_average_precision(scores, targets)
+
+
+def average_precision(scores, relevant):
+    """PASCAL VOC 2007: the mean of the precision at recalls 0, .1 ... 1, each the best at that recall or a
+    higher one (Everingham et al. 2010, equation 2).
+
+    scores: (N,) higher is surer.  relevant: (N,) bool.  NaN if nothing is relevant.
+    """
+    scores, relevant = np.asarray(scores, float), np.asarray(relevant, bool)
+    if not relevant.any():
+        return math.nan
+    hits = relevant[np.argsort(-scores, kind="stable")].cumsum()
+    recall, precision = hits / relevant.sum(), hits / np.arange(1, len(hits) + 1)
+    return float(np.mean([precision[recall >= r - 1e-12].max() for r in np.linspace(0, 1, 11)]))
+
+
+def mean_average_precision(scores, targets):
+    """Mean over classes of `average_precision`: scores (N, C), targets (N, C) in {-1, 0, 1}; photographs with
+    0 ("difficult") are left out of that class."""
+    scores, targets = np.asarray(scores), np.asarray(targets)
+    kept = [targets[:, c] != 0 for c in range(targets.shape[1])]
+    found = [average_precision(scores[k, c], targets[k, c] > 0) for c, k in enumerate(kept)]
+    return float(np.nanmean(found))
+
+
+# ---- networks side by side ----
+
+
+@dataclass(frozen=True)
+class LayerQuality:
+    """One probe: which network and layer, which seed, accuracy (or mean average precision) in 0..1, and the
+    number of features."""
+
+    network: str
+    layer: str
+    seed: int
+    quality: float
+    features: int
+
+
+def probe_layers(
+    name, network, training, test, layers=tuple(TAPS), seeds=(0, 1, 2), draw=None, report=print, **options
+):
+    """Probes on every layer of one network.
+
+    training, test: (photos (N, S, S, 3) uint8, targets) as for `fit_probe`.  seeds: each draws `draw` of the
+    training photographs (default four fifths), so the spread over seeds is that of other training
+    photographs.  The decay is chosen with the first seed.  options: for `fit_probe`.
+    Returns a list of LayerQuality.
+    """
+    found = []
+    draw = draw or max(2, 4 * len(training[0]) // 5)
+    with (
+        layer_features(network, training[0], layers) as known,
+        layer_features(network, test[0], layers) as unseen,
+    ):
+        for layer in layers:
+            decays = L2
+            for seed in seeds:
+                rows = _draw(training[1], draw, seed)
+                probe = fit_probe(
+                    known[layer][rows], np.asarray(training[1])[rows], decays=decays, seed=seed, **options
+                )
+                decays = (probe.l2,)
+                quality = score(probe.scores(unseen[layer]).cpu(), test[1])
+                found.append(LayerQuality(name, layer, seed, quality, known[layer].shape[1]))
+            here = [row.quality for row in found if row.layer == layer]
+            around = f" +- {spread(here):.3f}" if len(here) > 1 else ""
+            report(f"  {name:15s} {layer}  {np.mean(here):.3f}{around}")
+    return found
+
+
+def _draw(targets, count, seed):
+    """Positions of `count` photographs, in order; the classes take turns, where a photograph has one class."""
+    targets = np.asarray(targets)
+    order = np.random.default_rng((seed, 77)).permutation(len(targets))
+    if targets.ndim == 1:
+        turn = np.empty(len(order), int)
+        for label in np.unique(targets):
+            of_class = np.flatnonzero(targets[order] == label)
+            turn[of_class] = np.arange(len(of_class))
+        order = order[np.argsort(turn, kind="stable")]
+    return np.sort(order[:count])
+
+
+def spread(values):
+    """Standard deviation over seeds; NaN for a single one."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def untrained(kind, width, lightness, seed=0):
+    """A network that has seen no colour: kind "random" (He's) or "k-means", batch normalisation set to
+    lightness (N, 1, H, W), 0..100."""
+    torch.manual_seed(seed)
+    network = ColorizationNet(width)
+    if kind == "k-means":
+        return kmeans_initialize(network, lightness, seed).eval()
+    for _, convolution in convolutions(network):
+        torch.nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        torch.nn.init.zeros_(convolution.bias)
+    with torch.no_grad():
+        refresh_batch_statistics(network.train(), lightness)
+    return network.eval()
+
+
+def best_layer(found, network):
+    """(layer, mean, spread over seeds) of a network's best layer."""
+    layers = {
+        row.layer: [r.quality for r in found if (r.network, r.layer) == (network, row.layer)] for row in found
+    }
+    layers = {layer: values for layer, values in layers.items() if values}
+    layer = max(layers, key=lambda name: np.mean(layers[name]))
+    return layer, float(np.mean(layers[layer])), spread(layers[layer])

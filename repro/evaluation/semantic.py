@@ -1,0 +1,289 @@
+"""Semantic interpretability: does a classifier that knows only real photographs recognise coloured ones?
+
+Paper, section 3.1 "Do the predicted colors help object classification?": recoloured photographs go through an
+off-the-shelf classifier (VGG-16 there), and its accuracy tells how realistic the colours are to it. Here any
+number of classifiers is asked, each with the preprocessing of its own configuration.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from repro.evaluation.bootstrap import bootstrap
+
+
+class ClassifierError(Exception):
+    """A classifier that cannot be had, in one line that says what to install or download."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """name: as in the settings.  outputs: what its outputs are called.  logits: photographs (N, H, W, 3)
+    uint8 -> (N, len(outputs)) float32."""
+
+    name: str
+    outputs: tuple
+    logits: Callable
+
+
+def open_classifier(name, trained=None):
+    """A classifier by its name.
+
+    "hub:NAME"    a model of the Hugging Face Hub, or a folder of that layout, through transformers
+    "timm:NAME"   a model of timm, if that is installed
+    "trained"     the one that `train_classifier` left in the folder `trained`
+    Raises ClassifierError.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "hub" and rest:
+        return _from_hub(name, rest)
+    if kind == "timm" and rest:
+        return _from_timm(name, rest)
+    if name == "trained":
+        if trained is None or not Path(trained).is_dir():
+            raise ClassifierError("trained: there is no trained classifier yet; page 07 trains it")
+        return _from_hub(name, str(trained))
+    raise ClassifierError(f"{name!r} names no classifier; use hub:NAME_OR_FOLDER, timm:NAME or trained")
+
+
+def _quiet_transformers():
+    """The library, which takes seconds to import, without its progress bars and warnings."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def _from_hub(name, place):
+    transformers = _quiet_transformers()
+
+    def load(**options):
+        processor = transformers.AutoImageProcessor.from_pretrained(place, **options)
+        model = transformers.AutoModelForImageClassification.from_pretrained(
+            place, dtype="float32", **options
+        )
+        return processor, model.eval()
+
+    try:
+        processor, model = _cached_or_fetched(load, place)
+    except Exception as error:  # the hub's client raises its transport's errors, and those change
+        reason = " ".join(str(error).split())[:160]
+        raise ClassifierError(
+            f"{name} could not be loaded: it is neither a folder with config.json, model.safetensors and "
+            f"preprocessor_config.json nor a model of the Hub in the cache, and it could not be downloaded now "
+            f"(where there is a network: hf download {place}). {reason}"
+        ) from error
+
+    @torch.inference_mode()
+    def logits(photos):
+        pixels = processor(images=list(photos), return_tensors="pt", input_data_format="channels_last")
+        return model(pixels["pixel_values"]).logits.float()
+
+    labels = model.config.id2label
+    return Classifier(name, tuple(labels[index] for index in range(len(labels))), logits)
+
+
+def _cached_or_fetched(load, place):
+    """Without a network the hub's client tries for minutes; one short question first tells."""
+    try:
+        return load(local_files_only=True)
+    except OSError:
+        if Path(place).is_dir():
+            raise
+    import huggingface_hub
+
+    huggingface_hub.model_info(place, timeout=10)
+    return load()
+
+
+def _from_timm(name, model_name):
+    try:
+        import timm
+        from timm.data import ImageNetInfo, create_transform, resolve_model_data_config
+    except ImportError as error:
+        raise ClassifierError(
+            f"{name} needs timm: .venv/bin/python -m pip install -c requirements.lock -e '.[timm]'"
+        ) from error
+    from PIL import Image
+
+    try:
+        model = timm.create_model(model_name, pretrained=True).eval()
+    except Exception as error:  # whatever the hub's client raises
+        reason = " ".join(str(error).split())[:160]
+        raise ClassifierError(
+            f"{name} could not be loaded; timm.list_models(pretrained=True) has the names, and the first use "
+            f"downloads the weights. {reason}"
+        ) from error
+    transform = create_transform(**resolve_model_data_config(model), is_training=False)
+
+    @torch.inference_mode()
+    def logits(photos):
+        return model(torch.stack([transform(Image.fromarray(photo)) for photo in photos])).float()
+
+    info = ImageNetInfo()
+    return Classifier(name, tuple(info.label_descriptions()), logits)
+
+
+# ---- a classifier of one's own ----
+
+
+def train_classifier(photos, labels, classes, folder, steps=300, batch=64, rate=3e-3, seed=0):
+    """A small residual network trained on true colours, written in the Hub's layout.
+
+    photos: (N, S, S, 3) uint8.  labels: (N,) int, 0..len(classes) - 1.  folder: where it is written.
+    Returns the mean loss of the last tenth of the steps, nats.  Raises ValueError for photographs without
+    labels.
+    """
+    transformers = _quiet_transformers()
+    labels = torch.as_tensor(np.asarray(labels, dtype=np.int64))
+    if len(classes) < 2 or not len(labels) or labels.min() < 0:
+        raise ValueError(
+            f"a classifier needs labelled photographs of two classes or more, got {len(classes)}"
+        )
+    torch.manual_seed(seed)
+    side = photos.shape[1]
+    model = transformers.ResNetForImageClassification(
+        transformers.ResNetConfig(
+            embedding_size=32, hidden_sizes=[32, 64, 128], depths=[1, 1, 1], layer_type="basic",
+            id2label=dict(enumerate(classes)), label2id={name: n for n, name in enumerate(classes)},
+        )
+    )  # fmt: skip
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps)
+    rng, losses = np.random.default_rng(seed), []
+    for _ in range(steps):
+        picked = rng.integers(0, len(photos), batch)
+        pixels = torch.from_numpy(photos[np.sort(picked)]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        mirrored = torch.from_numpy(rng.random(batch) < 0.5)
+        pixels = torch.where(mirrored[:, None, None, None], pixels.flip(3), pixels)
+        loss = torch.nn.functional.cross_entropy(model(pixels).logits, labels[np.sort(picked)])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+    model.eval().save_pretrained(folder)
+    half = [0.5, 0.5, 0.5]
+    size = {"height": side, "width": side}
+    transformers.ViTImageProcessor(size=size, image_mean=half, image_std=half).save_pretrained(folder)
+    return float(np.mean(losses[-max(1, steps // 10) :]))
+
+
+# ---- classes of the data among the outputs of a classifier ----
+
+
+def match_classes(classes, outputs):
+    """Which output of a classifier stands for each class of the data: (C,) int64, -1 where none or several
+    do.
+
+    ImageNet's 1,000 WordNet ids are matched by order, everything else by name: an output may have several
+    names, with commas between ("church, church building"); case, underscores and hyphens do not count.
+    """
+    if len(classes) == 1000 and all(re.fullmatch(r"n\d{8}", name) for name in classes):
+        return np.argsort(np.argsort(classes)) + len(outputs) - 1000  # one more: 0 is background
+    plain = lambda text: re.sub(r"[\s_-]+", " ", text).strip().lower()
+    named = {}
+    for index, output in enumerate(outputs):
+        for name in {plain(output), *(plain(part) for part in output.split(","))}:
+            named.setdefault(name, []).append(index)
+    found = [named.get(plain(name), []) for name in classes]
+    return np.array([places[0] if len(places) == 1 else -1 for places in found], dtype=np.int64)
+
+
+# ---- measuring ----
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a classifier says about N photographs.
+
+    rank: (N,) int64, place of the right output among all outputs, 0 for the first.  among: the same among the
+    outputs that stand for a class of the data.  certainty: (N,) float32, log probability of the right one.
+    """
+
+    rank: np.ndarray
+    among: np.ndarray
+    certainty: np.ndarray
+
+    @classmethod
+    def joined(cls, parts):
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
+
+
+def ask(classifier, photos, labels, outputs, batch=64):
+    """Show photographs to a classifier.
+
+    photos: (N, H, W, 3) uint8.  labels: (N,) classes of the data.  outputs: (C,) from `match_classes`.
+    Returns Answers.  Raises ValueError for a photograph whose class has no output.
+    """
+    outputs = torch.as_tensor(outputs)
+    right = outputs[torch.as_tensor(np.asarray(labels, dtype=np.int64))]
+    if (right < 0).any():
+        raise ValueError("some photographs are of classes that this classifier does not have; leave them out")
+    parts = []
+    for first in range(0, len(photos), batch):
+        scores = classifier.logits(photos[first : first + batch])
+        wanted = scores.gather(1, right[first : first + batch, None])
+        beaten = scores > wanted
+        among = beaten[:, outputs[outputs >= 0]]
+        certainty = scores.log_softmax(1).gather(1, right[first : first + batch, None])[:, 0]
+        parts.append(Answers(beaten.sum(1).numpy(), among.sum(1).numpy(), certainty.numpy()))
+    return Answers.joined(parts)
+
+
+def accuracy(rank, top=1, seed=0):
+    """Top-1 or top-k accuracy with its bootstrap interval over photographs: ranks (N,) -> Interval."""
+    return bootstrap(np.asarray(rank) < top, seed=seed)
+
+
+def class_changes(before, after, labels, classes):
+    """Which classes gain and lose: hits (N,) bool of two methods -> [(class, change of top-1, photographs)],
+    the largest gain first."""
+    labels = np.asarray(labels)
+    difference = np.asarray(after, float) - np.asarray(before, float)
+    rows = [
+        (classes[label], float(difference[labels == label].mean()), int((labels == label).sum()))
+        for label in np.unique(labels)
+    ]
+    return sorted(rows, key=lambda row: -row[1])
+
+
+def telling_cases(before, after, most=4):
+    """Photographs whose answer changes most: (gained, lost), positions, the largest change of certainty
+    first.
+
+    before, after: Answers for two methods on the same photographs.
+    """
+    change = after.certainty - before.certainty
+    gained = np.flatnonzero((before.among > 0) & (after.among == 0))
+    lost = np.flatnonzero((before.among == 0) & (after.among > 0))
+    gained = gained[np.argsort(-change[gained], kind="stable")]
+    return gained[:most], lost[np.argsort(change[lost], kind="stable")][:most]
+
+
+def recolourings(photos, models, seed=0):
+    """The same photographs as truth, gray, random and as every model colours them.
+
+    photos: (N, H, W, 3) uint8.  models: {name: Colorizer}.  Returns {name: (N, H, W, 3) uint8}.  Random is
+    each photograph's lightness with another one's colours.
+    """
+    from repro.color import lab_to_rgb8, rgb8_to_lab
+    from repro.evaluation import baselines
+
+    lab = np.stack([rgb8_to_lab(photo) for photo in photos])
+    other = baselines.random(torch.from_numpy(lab[..., 1:].copy()), seed)
+
+    def joined(ab):
+        return np.stack(
+            [lab_to_rgb8(torch.cat((torch.from_numpy(l[..., :1].copy()), c), -1)) for l, c in zip(lab, ab)]
+        )
+
+    made = {"truth": np.asarray(photos), "gray": joined(torch.zeros_like(other)), "random": joined(other)}
+    return made | {
+        name: np.stack([model.colorize(photo) for photo in photos]) for name, model in models.items()
+    }
