@@ -53,11 +53,22 @@ def keep(name):
     for file in (numbers, picture):
         if not file.exists():
             raise FileNotFoundError(f"{file} is not there; run the pipeline first: make repro")
+    record = json.loads(numbers.read_text()) | {"page_minutes": page_minutes()}
     write_atomically(paths.RESULTS / f"{name}.png", picture.read_bytes())
-    write_atomically(paths.RESULTS / f"{name}.json", numbers.read_bytes())
+    write_atomically(paths.RESULTS / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
     readme = paths.ROOT / "README.md"
     write_atomically(readme, quote_results(readme.read_text()).encode())
     return paths.RESULTS / f"{name}.json"
+
+
+def page_minutes():
+    """{page: minutes} that papermill took for every executed page of the pipeline."""
+    found = {}
+    for page in sorted((paths.OUTPUTS / "pages").glob("*.ipynb")):
+        duration = json.loads(page.read_text())["metadata"].get("papermill", {}).get("duration")
+        if duration:
+            found[page.stem] = duration / 60
+    return found
 
 
 def quote_results(text):
@@ -73,25 +84,30 @@ def quote_results(text):
 
 
 def markdown_table(results):
-    """A recorded run as Markdown: what ran, and the table of raw accuracy beside the paper's."""
+    """A recorded run as Markdown: what ran, and its table beside the paper's."""
     published = json.loads((paths.RESULTS / "published.json").read_text())["table_1"]
     ours, run = results["raw_accuracy"], results["run"]
     percent = lambda key, name: f"{100 * ours[key][name]:.1f}"
+    asked = next((found for found in results.get("semantic", {}).values() if isinstance(found, dict)), {})
+    top1 = lambda key: f"{100 * asked[key]['mean']:.1f}" if key in asked else ""
     rows = [
-        f"| {row['name']} | {row['auc']} | {row['auc_rebalanced']} | {percent(row['key'], 'auc')} | {percent(row['key'], 'auc_rebalanced')} |"
+        f"| {row['name']} | {row['auc']} | {percent(row['key'], 'auc')} | {row['auc_rebalanced']} | "
+        f"{percent(row['key'], 'auc_rebalanced')} | {row['vgg_top1']} | {top1(row['key'])} |"
         for row in published
         if row["key"] in ours
     ]
     minutes = ", ".join(f"{name} {t['seconds'] / 60:.1f}" for name, t in results["training"].items())
     samples = next(iter(results["training"].values()))["samples"]
-    what = "painted scenes" if ours["source"] == "world" else f"photographs ({ours['source']})"
+    what = "painted scenes" if ours["source"] == "world" else "photographs"
+    pages = results.get("page_minutes")
+    whole = f"; all pages together: {sum(pages.values()):.0f} minutes" if pages else ""
     return "\n".join(
         [
-            "| | AuC, paper | rebalanced, paper | AuC, here | rebalanced, here |",
-            "|---|---|---|---|---|",
+            "| | AuC, paper | here | rebalanced AuC, paper | here | classifier's top-1, paper | here |",
+            "|---|---|---|---|---|---|---|",
             *rows,
             "",
             f"Here: {ours['photographs']} unseen {what} of {ours['pixels']} pixels; {samples:,} training samples for each model; minutes of "
-            f"training: {minutes}. Recorded {run['date']} on {run['hardware']}; seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
+            f"training: {minutes}{whole}. Recorded {run['date']} on {run['hardware']}; seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
         ]
     )

@@ -27,7 +27,7 @@ def test_a_record_says_when_on_what_and_from_which_seed(path):
 
 def test_a_changed_number_changes_readme(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    row = {"key": "gray", "name": "gray", "auc": "89.1", "auc_rebalanced": "58.0"}
+    row = {"key": "gray", "name": "gray", "auc": "89.1", "auc_rebalanced": "58.0", "vgg_top1": "52.7"}
     (tmp_path / "published.json").write_text(json.dumps({"table_1": [row]}))
     record = {
         "run": {"date": "2020-01-01", "hardware": "abacus", "seed": 3, "python": "3.11", "torch": "2"},
@@ -38,10 +38,13 @@ def test_a_changed_number_changes_readme(tmp_path, monkeypatch):
             "photographs": 7,
             "pixels": 64,
         },
+        "semantic": {"photographs": 7, "some-classifier": {"gray": {"mean": 0.613}}},
+        "page_minutes": {"00": 1.2, "01": 2.4},
     }
     (tmp_path / "tiny.json").write_text(json.dumps(record))
     text = records.quote_results("a\n<!-- results/tiny.json -->\nold\n<!-- end -->\nb")
-    assert "| gray | 89.1 | 58.0 | 87.7 | 50.0 |" in text and "abacus" in text and "old" not in text
+    assert "| gray | 89.1 | 87.7 | 58.0 | 50.0 | 52.7 | 61.3 |" in text and "4 minutes" in text
+    assert "abacus" in text and "old" not in text
     assert text.startswith("a\n") and text.endswith("\nb")
 
 
@@ -54,3 +57,12 @@ def test_metrics_round_trip_and_say_what_is_missing(tmp_path, monkeypatch):
         records.read_metrics("other", made_by="page 99")
     with pytest.raises(FileNotFoundError):
         records.read_metrics("page", pipeline=True)
+
+
+def test_keeping_a_run_adds_how_long_each_page_took(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path)
+    (tmp_path / "pages").mkdir()
+    page = {"metadata": {"papermill": {"duration": 90.0}}}
+    (tmp_path / "pages/01_x.ipynb").write_text(json.dumps(page))
+    (tmp_path / "pages/02_not_run.ipynb").write_text(json.dumps({"metadata": {}}))
+    assert records.page_minutes() == {"01_x": 1.5}

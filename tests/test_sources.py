@@ -197,7 +197,7 @@ def test_bundled_photographs_need_no_network(monkeypatch):
 
 
 def test_registry_and_factory(tmp_path):
-    assert set(registry()) == {"world", "bundled", "folder", "imagenette"}
+    assert set(registry()) == {"world", "bundled", "folder", "imagenette", "voc"}
     assert all(entry["licence"] for entry in registry().values())
     assert isinstance(open_source("bundled"), BundledSource)
     assert open_source("folder", root=write(tmp_path, {"a.png": 1})).root == tmp_path
