@@ -37,6 +37,7 @@ from repro.datasets.sources import (
     bundled_legacy,
     load_prepared,
     open_source,
+    photographs_at,
     prepare,
     registry,
 )
@@ -448,3 +449,32 @@ def test_default_destination_and_a_folder_with_broken_photographs(tmp_path, monk
     assert sorted(os.listdir(tmp_path / "data/prepared/folder-8")) == ["train.json", "train.npy"]
     assert result.report["broken"] == 2 - sum("jpg" in item.name for item in source.items("val"))
     assert json.loads((tmp_path / "data/prepared/folder-8/train.json").read_text())["source"] == "folder"
+
+
+def test_photographs_at_another_size_are_the_same_photographs(tmp_path, monkeypatch):
+    """For classifiers and raters: read from their source once more, larger than training wants them."""
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path / "outputs")
+    monkeypatch.setattr(paths, "SCRATCH", tmp_path / "scratch")
+    for number in range(12):
+        rgb8 = np.random.default_rng(number).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        folder = tmp_path / "photos" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rgb8).resize((40, 40), Image.NEAREST).save(folder / f"{number}.png")
+    source = open_source("folder", root=tmp_path / "photos")
+    small = prepare(source, "train", 16, destination=tmp_path / "outputs/data")
+    large = photographs_at(32, "train", limit=4, pipeline=True)
+    assert large.photos.shape == (4, 32, 32, 3)
+    assert large.names == small.names[:4] and large.labels.tolist() == small.labels[:4].tolist()
+    same = photographs_at(16, "train", limit=4, pipeline=True)
+    assert np.array_equal(same.photos, small.photos[:4]) and same.names == large.names
+
+
+def test_painted_scenes_at_another_size_are_the_same_scenes(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path / "outputs")
+    monkeypatch.setattr(paths, "SCRATCH", tmp_path / "scratch")
+    world = open_source("world", seed=3, train=8, val=2, test=2)
+    small = prepare(world, "train", 32, destination=tmp_path / "outputs/data")
+    large = photographs_at(64, "train", limit=5, pipeline=True)
+    assert large.photos.shape == (5, 64, 64, 3) and large.labels.tolist() == small.labels[:5].tolist()
+    shrunk = large.photos.reshape(5, 32, 2, 32, 2, 3).mean((2, 4))
+    assert np.abs(shrunk - small.photos[:5]).mean() < 12
