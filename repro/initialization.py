@@ -153,6 +153,17 @@ def equalize_gradient_ratios(network, lightness, generator, rounds=3):
                 carried = 1.0
 
 
+def random_initialize(network, kind):
+    """Random weights, zero biases: "he" (normal, scaled by each layer's inputs) or "gaussian" (deviation .01,
+    what the paper compares with)."""
+    for _, convolution in convolutions(network):
+        if kind == "he":
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        else:
+            nn.init.normal_(convolution.weight, std=0.01)
+        nn.init.zeros_(convolution.bias)
+
+
 def refresh_batch_statistics(network, lightness):
     """Set the running statistics of batch normalisation to the sample's, so that evaluation mode works from
     the start."""

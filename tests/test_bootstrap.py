@@ -1,5 +1,7 @@
 """Bootstrap intervals: by hand, and beside scipy's."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -46,7 +48,7 @@ def test_equal_values_have_no_spread_and_the_seed_decides():
     assert bootstrap(np.ones(5)).error == 0
     values = np.arange(10.0)
     assert bootstrap(values, seed=3) == bootstrap(values, seed=3) != bootstrap(values, seed=4)
-    assert set(bootstrap(values).as_dict()) == {"mean", "error", "low", "high"}
+    assert set(asdict(bootstrap(values))) == {"mean", "error", "low", "high"}
 
 
 @pytest.mark.parametrize("values", [[], [[1.0, 2.0]], [1.0, float("nan")]])

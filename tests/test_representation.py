@@ -79,6 +79,15 @@ def test_mini_batches_give_the_same_classifier():
     assert torch.allclose(whole.scores(features), parts.scores(features, batch=11), atol=1e-2)
 
 
+def test_rows_are_the_same_as_the_rows_alone():
+    features, labels = blobs()
+    rows = np.arange(0, 300, 2)
+    chosen = rep.fit_probe(features, labels, rows, batch=40)
+    alone = rep.fit_probe(features[rows], labels[rows], batch=40)
+    assert chosen.l2 == alone.l2 and torch.allclose(chosen.weights, alone.weights, atol=1e-5)
+    assert torch.equal(chosen.scores(features, rows[:9]), chosen.scores(features[rows[:9]]))
+
+
 def test_the_decay_is_chosen_on_held_out_photographs():
     """Few photographs and many features of noise: a stiff decay must win over none."""
     rng = np.random.default_rng(0)
@@ -166,9 +175,11 @@ def test_probe_layers_reports_each_layer_and_seed(tiny_network, photos):
         ("conv8", 1),
     ]
     assert all(0 <= row.quality <= 1 for row in found) and len(lines) == 2
-    assert rep.best_layer(found, "x")[1] == max(
+    table = rep.summary(found)["x"]
+    assert table["best"] == max(
         np.mean([row.quality for row in found if row.layer == layer]) for layer in ("conv1", "conv8")
     )
+    assert table["best"] == table[table["best_layer"]]
 
 
 def test_each_seed_draws_other_photographs_and_all_classes():

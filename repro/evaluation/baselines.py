@@ -1,6 +1,9 @@
 """Predictions that need no network: gray, and another photograph's colours (paper, table 1)."""
 
+import numpy as np
 import torch
+
+from repro.color import lab_to_rgb8, rgb8_to_lab
 
 
 def gray(true_ab):
@@ -17,3 +20,12 @@ def random(true_ab, seed=0):
     other = torch.empty_like(order)
     other[order] = order.roll(1)  # one cycle through all photographs
     return true_ab[other]
+
+
+def painted(rgb8, baseline=gray, **options):
+    """Photographs with a baseline's colours on their own lightness: (N, H, W, 3) uint8 -> the same shape.
+
+    baseline: `gray` or `random`, with its options.
+    """
+    lab = torch.from_numpy(rgb8_to_lab(np.ascontiguousarray(rgb8)))
+    return lab_to_rgb8(torch.cat((lab[..., :1], baseline(lab[..., 1:], **options)), -1))

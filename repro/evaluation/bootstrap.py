@@ -15,9 +15,6 @@ class Interval:
     low: float
     high: float
 
-    def as_dict(self):
-        return {"mean": self.mean, "error": self.error, "low": self.low, "high": self.high}
-
 
 def bootstrap(values, level=0.95, resamples=2000, seed=0):
     """Percentile bootstrap of a mean (Efron 1979).

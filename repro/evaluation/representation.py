@@ -18,8 +18,8 @@ import torch
 from torch.nn import functional
 
 from repro.color import rgb8_to_lightness
-from repro.initialization import kmeans_initialize, refresh_batch_statistics
-from repro.network import ColorizationNet, convolutions
+from repro.initialization import kmeans_initialize, random_initialize, refresh_batch_statistics
+from repro.network import ColorizationNet
 
 VALUES = 9600  # of a layer's features, about (paper)
 TAPS = {  # the last layer of each block
@@ -50,12 +50,13 @@ class Probe:
     scale: torch.Tensor
     l2: float
 
-    def scores(self, features, batch=2048):
-        """(N, D) features -> (N, C) scores."""
+    def scores(self, features, rows=None, batch=2048):
+        """(N, D) features, or those at the positions `rows` -> (N, C) scores."""
+        rows = np.arange(len(features)) if rows is None else rows
         parts = [
-            _standardised(features[first : first + batch], self.mean, self.scale) @ self.weights[:-1]
+            _standardised(features[rows[first : first + batch]], self.mean, self.scale) @ self.weights[:-1]
             + self.weights[-1]
-            for first in range(0, len(features), batch)
+            for first in range(0, len(rows), batch)
         ]
         return torch.cat(parts)
 
@@ -106,13 +107,15 @@ def layer_features(network, photos, layers=tuple(TAPS), values=VALUES, batch=64,
 # ---- the linear classifier ----
 
 
-def fit_probe(features, targets, held_out=0.2, decays=L2, iterations=60, batch=2048, device="cpu", seed=0):
+def fit_probe(
+    features, targets, rows=None, held_out=0.2, decays=L2, iterations=60, batch=2048, device="cpu", seed=0
+):
     """A linear classifier by L-BFGS, its decay chosen on held-out photographs.
 
     features: (N, D) array, half precision and on disk if large.  targets: (N,) int64 classes, or (N, C) in
-    {-1, 0, 1} for several labels a photograph, where 0 is neither.  held_out: share of the photographs the
-    decay is chosen on; then all are used.  A single decay is taken as it is.  The gradient is summed over
-    mini-batches of `batch` photographs.
+    {-1, 0, 1} for several labels a photograph, where 0 is neither.  rows: positions to learn from, in order;
+    default all.  held_out: share of them the decay is chosen on; then all are used.  A single decay is taken
+    as it is.  The gradient is summed over mini-batches of `batch` photographs, and no more are in memory.
     Returns a Probe.  Raises ValueError if targets do not go with the features.
     """
     targets = torch.as_tensor(np.asarray(targets))
@@ -120,54 +123,47 @@ def fit_probe(features, targets, held_out=0.2, decays=L2, iterations=60, batch=2
         raise ValueError(
             f"expected targets ({len(features)},) or ({len(features)}, C), got {tuple(targets.shape)}"
         )
-    mean, scale = _moments(features, batch)
-    mean, scale = mean.to(device), scale.to(device)
+    rows = np.arange(len(features)) if rows is None else rows
+    mean, scale = (part.to(device) for part in _moments(features, rows, batch))
 
-    def solve(rows, l2, start=None):
-        return Probe(
-            _minimise(features, targets, rows, mean, scale, l2, start, iterations, batch, device),
-            mean,
-            scale,
-            l2,
-        )
+    def solve(chosen, l2, start=None):
+        weights = _minimise(features, targets, chosen, mean, scale, l2, start, iterations, batch)
+        return Probe(weights, mean, scale, l2)
 
     if len(decays) == 1:
-        return solve(np.arange(len(features)), decays[0])
-    order = np.random.default_rng(seed).permutation(len(features))
-    count = max(1, int(held_out * len(features)))
+        return solve(rows, decays[0])
+    order = np.random.default_rng(seed).permutation(rows)
+    count = max(1, int(held_out * len(rows)))
     tuning, fitting = np.sort(order[:count]), np.sort(order[count:])
     probe, best, quality = None, None, -math.inf
     for l2 in sorted(decays, reverse=True):  # from the stiffest on, each from where the last one ended
         probe = solve(fitting, l2, probe.weights if probe else None)
-        here = score(probe.scores(features[tuning]).cpu(), targets[tuning])
+        here = score(probe.scores(features, tuning, batch).cpu(), targets[tuning])
         if here > quality:
             best, quality = probe, here
-    return solve(np.arange(len(features)), best.l2, best.weights)
+    return solve(rows, best.l2, best.weights)
 
 
-def _minimise(features, targets, rows, mean, scale, l2, start, iterations, batch, device):
+def _minimise(features, targets, rows, mean, scale, l2, start, iterations, batch):
     classes = targets.shape[1] if targets.ndim == 2 else int(targets.max()) + 1
-    weights = torch.zeros(features.shape[1] + 1, classes, device=device) if start is None else start.clone()
+    weights = torch.zeros(len(mean) + 1, classes, device=mean.device) if start is None else start.clone()
     weights.requires_grad_()
     optimizer = torch.optim.LBFGS(
         [weights], max_iter=iterations, history_size=8, line_search_fn="strong_wolfe"
     )
-    held = {}  # what fits into one mini-batch is converted once
 
     def part(first):
         chosen = rows[first : first + batch]
-        if len(rows) <= batch:
-            return held.setdefault(
-                first, (_standardised(features[chosen], mean, scale), targets[chosen].to(device))
-            )
-        return _standardised(features[chosen], mean, scale), targets[chosen].to(device)
+        return _standardised(features[chosen], mean, scale), targets[chosen].to(mean.device)
+
+    only = part(0) if len(rows) <= batch else None  # what fits into one mini-batch is read once
 
     def closure():
         optimizer.zero_grad()
         total = l2 / 2 * weights[:-1].square().sum()
         total.backward()
         for first in range(0, len(rows), batch):
-            values, wanted = part(first)
+            values, wanted = only or part(first)
             loss = _loss(values @ weights[:-1] + weights[-1], wanted) / len(rows)
             loss.backward()
             total = total.detach() + loss.detach()
@@ -188,13 +184,13 @@ def _standardised(rows, mean, scale):
     return (torch.from_numpy(np.asarray(rows)).to(mean.device).float() - mean) / scale
 
 
-def _moments(features, batch):
+def _moments(features, rows, batch):
     """Mean and standard deviation of each feature (D,); a feature that hardly varies is only centred."""
     total = torch.zeros(2, features.shape[1], dtype=torch.float64)
-    for first in range(0, len(features), batch):
-        rows = torch.from_numpy(np.asarray(features[first : first + batch])).double()
-        total += torch.stack((rows.sum(0), rows.square().sum(0)))
-    mean, square = total / len(features)
+    for first in range(0, len(rows), batch):
+        values = torch.from_numpy(np.asarray(features[rows[first : first + batch]])).double()
+        total += torch.stack((values.sum(0), values.square().sum(0)))
+    mean, square = total / len(rows)
     deviation = (square - mean.square()).clamp_min(0).sqrt()
     return mean.float(), torch.where(deviation > 1e-4, deviation, 1.0).float()
 
@@ -268,9 +264,7 @@ def probe_layers(
             decays = L2
             for seed in seeds:
                 rows = _draw(training[1], draw, seed)
-                probe = fit_probe(
-                    known[layer][rows], np.asarray(training[1])[rows], decays=decays, seed=seed, **options
-                )
+                probe = fit_probe(known[layer], training[1], rows, decays=decays, seed=seed, **options)
                 decays = (probe.l2,)
                 quality = score(probe.scores(unseen[layer]).cpu(), test[1])
                 found.append(LayerQuality(name, layer, seed, quality, known[layer].shape[1]))
@@ -305,19 +299,21 @@ def untrained(kind, width, lightness, seed=0):
     network = ColorizationNet(width)
     if kind == "k-means":
         return kmeans_initialize(network, lightness, seed).eval()
-    for _, convolution in convolutions(network):
-        torch.nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-        torch.nn.init.zeros_(convolution.bias)
+    random_initialize(network, "he")
     with torch.no_grad():
         refresh_batch_statistics(network.train(), lightness)
     return network.eval()
 
 
-def best_layer(found, network):
-    """(layer, mean, spread over seeds) of a network's best layer."""
-    layers = {
-        row.layer: [r.quality for r in found if (r.network, r.layer) == (network, row.layer)] for row in found
-    }
-    layers = {layer: values for layer, values in layers.items() if values}
-    layer = max(layers, key=lambda name: np.mean(layers[name]))
-    return layer, float(np.mean(layers[layer])), spread(layers[layer])
+def summary(found):
+    """{network: {layer: mean quality ..., "best_layer", "best": its mean, "spread": over seeds}} of a list of
+    LayerQuality."""
+    by_network = {}
+    for row in found:
+        by_network.setdefault(row.network, {}).setdefault(row.layer, []).append(row.quality)
+    result = {}
+    for network, layers in by_network.items():
+        means = {layer: float(np.mean(values)) for layer, values in layers.items()}
+        best = max(means, key=means.get)
+        result[network] = means | {"best_layer": best, "best": means[best], "spread": spread(layers[best])}
+    return result

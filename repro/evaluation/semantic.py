@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from repro.evaluation import baselines
 from repro.evaluation.bootstrap import bootstrap
 
 
@@ -272,18 +273,11 @@ def recolourings(photos, models, seed=0):
     photos: (N, H, W, 3) uint8.  models: {name: Colorizer}.  Returns {name: (N, H, W, 3) uint8}.  Random is
     each photograph's lightness with another one's colours.
     """
-    from repro.color import lab_to_rgb8, rgb8_to_lab
-    from repro.evaluation import baselines
-
-    lab = np.stack([rgb8_to_lab(photo) for photo in photos])
-    other = baselines.random(torch.from_numpy(lab[..., 1:].copy()), seed)
-
-    def joined(ab):
-        return np.stack(
-            [lab_to_rgb8(torch.cat((torch.from_numpy(l[..., :1].copy()), c), -1)) for l, c in zip(lab, ab)]
-        )
-
-    made = {"truth": np.asarray(photos), "gray": joined(torch.zeros_like(other)), "random": joined(other)}
+    made = {
+        "truth": np.asarray(photos),
+        "gray": baselines.painted(photos),
+        "random": baselines.painted(photos, baselines.random, seed=seed),
+    }
     return made | {
         name: np.stack([model.colorize(photo) for photo in photos]) for name, model in models.items()
     }

@@ -15,11 +15,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
-from repro.color import lab_to_rgb8, rgb8_to_lab
-from repro.evaluation.baselines import random as random_ab
+from repro.color import rgb8_to_lab
+from repro.evaluation import baselines
 from repro.study.folder import FORMAT, MANIFEST, StudyError, load_study
 from repro.weights import write_atomically
 
@@ -81,8 +80,7 @@ def random_colors(truth, seed=0):
 
     truth: (N, H, W, 3) uint8, N > 1.  Returns the same shape: own lightness, another photograph's ab.
     """
-    lab = torch.from_numpy(rgb8_to_lab(np.ascontiguousarray(truth)))
-    return np.asarray(lab_to_rgb8(torch.cat((lab[..., :1], random_ab(lab[..., 1:], seed)), -1)))
+    return baselines.painted(truth, baselines.random, seed=seed)
 
 
 def color_difference(rgb8, other_rgb8):

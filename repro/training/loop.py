@@ -10,12 +10,11 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from repro.colorizer import Colorizer
 from repro.evaluation.raw_accuracy import RawAccuracy
-from repro.initialization import kmeans_initialize
-from repro.network import ColorizationNet, convolutions
+from repro.initialization import kmeans_initialize, random_initialize
+from repro.network import ColorizationNet
 from repro.training.batches import center_crops, to_example, training_crops
 from repro.training.checkpoints import load_state, photos_fingerprint, save_state
 from repro.training.settings import expect, learning_rate
@@ -58,19 +57,14 @@ def build_network(settings, objective, photos):
         crops = training_crops(photos, min(SAMPLE, len(photos)), settings.crop, settings.seed + 1, 0)
         kmeans_initialize(network, to_example(crops)[0], seed=settings.seed)
     else:
-        for _, convolution in convolutions(network):
-            if settings.initialization == "he":
-                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-            else:
-                nn.init.normal_(convolution.weight, std=0.01)
-            nn.init.zeros_(convolution.bias)
+        random_initialize(network, settings.initialization)
     return network
 
 
 def train(photos, validation, settings, objective, folder, report=print):
     """Train one objective.
 
-    photos, validation: (N, S, S, 3) uint8 arrays, may be memory-mapped.  settings: TrainingSettings. 
+    photos, validation: (N, S, S, 3) uint8 arrays, may be memory-mapped.  settings: TrainingSettings.
     objective: Objective.
     folder: where best.safetensors, last.safetensors and curve.csv are written; if last.safetensors of the
     same settings is there, training continues from it.  report: called with each progress line.
