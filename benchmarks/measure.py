@@ -11,6 +11,7 @@ from repro.paths import ROOT
 READINGS = {  # what the ratio of ours and the peer's says
     "speedup": lambda ours, peer: f"{peer / ours:.1f} x faster",
     "overhead": lambda ours, peer: f"{100 * (ours / peer - 1):+.0f} %",
+    "share": lambda ours, peer: f"{100 * peer / ours:.0f} % of its rate",
     "smaller": lambda ours, peer: f"{peer / ours:.1f} x smaller",
     "plain": lambda ours, peer: f"{ours / peer:.2f} x",
 }

@@ -1,16 +1,24 @@
 """A training step as the loop takes it, beside the bare network's forward and backward pass on the same
-shapes."""
+shapes; and one process beside two."""
 
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from benchmarks.measure import Figure, best_seconds
 from repro.bins import ab_bins
 from repro.datasets.world import WorldSource
 from repro.network import ColorizationNet
 from repro.objectives import NAMES, Objective
-from repro.training.batches import training_crops
-from repro.training.loop import adam, best_precision, training_step
+from repro.paths import ROOT
+from repro.training.loop import Run
+from repro.training.processes import autocast, fastest_precision, open_fabric
 from repro.training.settings import TrainingSettings
 
 WIDTH, BATCH = 0.25, 32
@@ -19,50 +27,103 @@ WIDTH, BATCH = 0.25, 32
 def run(small=False):
     figures = []
     for crop, names in ((16, NAMES[-1:]),) if small else ((64, NAMES), (88, NAMES[-1:])):
-        photos = WorldSource().bulk("train", crop + crop // 8, 64 if small else 1000)[0]
         for name in names:
-            figures.append(step_beside_network(photos, crop, name, *((2, 1, 1) if small else (BATCH, 5, 9))))
-    return figures
+            figures.append(step_beside_network(crop, name, *((2, 1, 1) if small else (BATCH, 5, 9))))
+    return [*figures, two_processes_beside_one(*((16, 2, 1, 1) if small else (64, BATCH, 20, 2)))]
 
 
-def step_beside_network(photos, crop, name, batch, steps, rounds):
-    """Figure of one objective: `steps` steps a round, seconds of one."""
-    settings = TrainingSettings(objective=name, width=WIDTH, batch=batch, crop=crop)
-    bins = ab_bins()
+def settings_for(crop, name, batch):
+    return TrainingSettings(name, WIDTH, batch=batch, crop=crop, initialization="he")
+
+
+def new_run(settings, fabric):
+    """A Run on painted scenes."""
+    bins, name, size = ab_bins(), settings.objective, settings.crop + settings.crop // 8
+    photos = WorldSource().bulk("train", size, 1000 if size > 20 else 64)[0]
     objective = Objective(name, bins, torch.ones(len(bins)) if name == "rebalanced" else None)
-    precision = best_precision("cpu")
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
-    new_network = lambda: ColorizationNet(WIDTH, objective.outputs).to(memory_format=torch.channels_last)
-    network = new_network()
-    model, optimizer = fabric.setup(network, adam(network, settings))
-    bare, bfloat16 = new_network(), precision == "bf16-mixed"
-    lightness = (100 * torch.rand(batch, 1, crop, crop)).contiguous(memory_format=torch.channels_last)
-    gradient = torch.randn(batch, objective.outputs, crop // 4, crop // 4).contiguous(
-        memory_format=torch.channels_last
-    )
-    gradient = gradient.bfloat16() if bfloat16 else gradient
-    taken = iter(range(10**9))
+    with tempfile.TemporaryDirectory() as folder:
+        return Run(photos, photos[:8], settings, objective, Path(folder), lambda line: None, 1, fabric)
+
+
+def step_beside_network(crop, name, batch, steps, rounds):
+    """Figure of one objective: `steps` steps a round, seconds of one."""
+    fabric = open_fabric("cpu")
+    settings = settings_for(crop, name, batch)
+    settings = replace(settings, precision=fastest_precision("auto", fabric))
+    ours, taken = new_run(settings, fabric), iter(range(10**9))
 
     def loop():
         for _ in range(steps):
-            training_step(
-                fabric, model, optimizer, objective, training_crops(photos, batch, crop, 0, next(taken))
-            )
+            step = next(taken)
+            ours.progress.add(step, ours.step(*ours.feed.batch(step)), 0.0)
 
-    def network_alone():
-        for _ in range(steps):
-            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-                output = bare(lightness)
-            output.backward(gradient)
-            bare.zero_grad(set_to_none=True)
-
-    seconds = best_seconds({"ours": loop, "bare": network_alone}, rounds)
+    network_alone = bare_network(settings, ours.objective.outputs, fabric.device)
+    seconds = best_seconds({"ours": loop, "bare": lambda: [network_alone() for _ in range(steps)]}, rounds)
     return Figure(
-        f"step, {name}, {batch} x {crop} px, width {WIDTH:g}",
+        f"step, {name}, {batch} x {crop} px, width {WIDTH:g}, {settings.precision}",
         "network's forward and backward",
         seconds["ours"] / steps,
         seconds["bare"] / steps,
-        reading="overhead",
-        goal="+15 %",
+        reading="share",
+        goal="92 %",
         notes={"photographs_per_second": batch * steps / seconds["ours"]},
     )
+
+
+def bare_network(settings, outputs, device):
+    """A function: one forward and backward pass of the network alone, on data that lie ready."""
+    network = ColorizationNet(settings.width, outputs).to(device, memory_format=torch.channels_last)
+    shape = settings.batch, outputs, settings.crop // 4, settings.crop // 4
+    lightness = 100 * torch.rand(settings.batch, 1, settings.crop, settings.crop, device=device)
+    lightness = lightness.contiguous(memory_format=torch.channels_last)
+    gradient = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
+    gradient = gradient.bfloat16() if settings.precision == "bf16-mixed" else gradient
+
+    def work():
+        with autocast(settings.precision, device):
+            output = network(lightness)
+        output.backward(gradient)
+        network.zero_grad(set_to_none=True)
+
+    return work
+
+
+def two_processes_beside_one(crop, batch, steps, rounds):
+    """Seconds of a step: one process with two threads, and two of one thread that share the batch."""
+    seconds = {count: min(measured(count, crop, batch, steps) for _ in range(rounds)) for count in (2, 1)}
+    return Figure(
+        f"step of two processes, {batch} x {crop} px",
+        "one process of two threads",
+        seconds[2],
+        seconds[1],
+        reading="plain",
+    )
+
+
+def measured(count, crop, batch, steps):
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    command = [sys.executable, *start, "-m", "benchmarks.training", str(crop), str(batch), str(steps)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(2 // count)}
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if finished.returncode:
+        raise RuntimeError(finished.stderr)
+    return float(finished.stdout.split()[-1])
+
+
+def _worker(crop, batch, steps):
+    """Under torchrun: print the seconds of one step, the median."""
+    import time
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    fabric = open_fabric("cpu")
+    ours, seconds = new_run(settings_for(crop, "rebalanced", batch), fabric), []
+    for step in range(steps + 1):
+        began = time.perf_counter()
+        ours.step(*ours.feed.batch(step))
+        seconds.append(time.perf_counter() - began)
+    if fabric.global_rank == 0:
+        print(float(np.median(seconds[1:])))
+
+
+if __name__ == "__main__":
+    _worker(*map(int, sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Command line: python -m repro {colorize,data,record,study}."""
+"""Command line: python -m repro {colorize,data,shards,train,record,study}."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from repro.study.command import add_study
+from repro.training.command import add_train
 
 
 def main(arguments=None):
@@ -14,7 +15,7 @@ def main(arguments=None):
         prog="python -m repro", description="Colorful Image Colorization, rebuilt."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_colorize, _add_data, _add_record, add_study):
+    for add in (_add_colorize, _add_data, _add_shards, add_train, _add_record, add_study):
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -136,8 +137,10 @@ def save_photo(photo, path):
 
 def _add_data(commands):
     command = commands.add_parser("data", help="prepare photographs for training (a stage of the pipeline)")
-    command.add_argument("--source", default="world", help="world, bundled, folder or imagenette")
-    command.add_argument("--folder", default="", help="of photographs, for --source folder")
+    command.add_argument("--source", default="world", help="world, bundled, folder, imagenette or shards")
+    command.add_argument(
+        "--folder", default="", help="of photographs, for --source folder; or folder or URL, for shards"
+    )
     command.add_argument("--size", type=int, default=64, help="side of the prepared squares, pixels")
     command.add_argument("--train", type=int, default=12000, help="photographs to train on, at most; 0: all")
     command.add_argument("--val", type=int, default=500, help="to validate on, at most; 0: all")
@@ -153,10 +156,10 @@ def data(options):
 
     limits = {split: getattr(options, split) or None for split in SPLITS}
     settings = {}
-    if options.source == "folder":
+    if options.source in ("folder", "shards"):
         if not options.folder:
             return _fail(
-                "--source folder needs --folder, the folder that holds your photographs (data.folder in params.yaml)"
+                f"--source {options.source} needs --folder, where your photographs are (data.folder in params.yaml)"
             )
         settings = {"root": options.folder}
     elif options.source == "world":
@@ -175,6 +178,48 @@ def data(options):
     except (SourceError, ValueError) as error:
         return _fail(error)
     return 0
+
+
+# ---- shards ----
+
+
+def _add_shards(commands):
+    command = commands.add_parser(
+        "shards",
+        help="write a large tree of photographs as WebDataset shards, to stream in training",
+        description="Write a tree of photographs (ImageNet's train/<class>/ and val/<class>/, or any other) "
+        "as WebDataset tar shards. Stopped at any moment, the same command goes on where it was.",
+    )
+    command.add_argument("folder", nargs="?", help="of the photographs")
+    command.add_argument("--out", metavar="DIR", help="where the shards are written; made if missing")
+    command.add_argument("--short-side", type=int, default=256, metavar="PIXELS", help="default 256")
+    command.add_argument("--per-shard", type=int, default=1000, metavar="N", help="photographs; default 1000")
+    command.add_argument(
+        "--held-out",
+        type=int,
+        default=10000,
+        metavar="N",
+        help="to validate and to test on, each, drawn from the one folder beside train/; default 10000",
+    )
+    command.add_argument("--quality", type=int, default=90, help="of the JPEGs, 1..100; default 90")
+    command.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
+    command.add_argument(
+        "--no-duplicate-check",
+        dest="duplicate_check",
+        action="store_false",
+        help="do not look for copies between the splits, which reads the end of nearly every file",
+    )
+    command.add_argument(
+        "--verify", metavar="DIR_OR_URL", help="check finished shards against their manifest"
+    )
+    command.set_defaults(run=shards)
+
+
+def shards(options):
+    """Write shards, or verify them."""
+    from repro.datasets.shards import run  # needs a moment, and other commands do without
+
+    return run(options)
 
 
 # ---- record ----

@@ -59,23 +59,25 @@ CELL = 1.0  # ab units: side of a cell of the search table
 REACH = 128  # ab units: the table covers -128..128 in a and b; sRGB stays within -108..98
 
 
-def nearest_bins(points, bins, neighbours):
+def nearest_bins(points, bins, neighbours, table=None):
     """The K nearest bins of each colour, exactly: squared distances (P, K) float32 and indices (P, K) int64.
 
     points: (P, 2) float tensor, ab units, any device.  bins: (Q, 2), best kept on the CPU.  Nearest first.
+    table: of `search_table`, for colours of sRGB: they lie within it, so nothing is asked of the values, which
+    would have the host wait for a GPU.
 
     The bins are few and fixed, so the bins that can be among the K nearest of any point of a unit cell are
     tabulated once; a colour is then compared with about a dozen candidates instead of all Q.
     """
-    points = points.float()
-    table = _search_table(np.asarray(bins.cpu(), np.float32).tobytes(), neighbours, str(points.device))
+    points, within = points.float(), table is not None
+    table = table or search_table(bins, neighbours, points.device)
     side = int(2 * REACH / CELL)
     cell = ((points + REACH) / CELL).floor()
     inside = ((cell >= 0) & (cell < side)).all(-1)  # False for NaN too
     row = torch.where(inside, cell[:, 0] * side + cell[:, 1], 0).long()
     candidates, a, b = (part.index_select(0, row) for part in table)  # each (P, C)
     squared, indices = _smallest(points, candidates, a, b, neighbours)
-    if not inside.all():  # beyond the table: rare, so compared with every bin
+    if not within and not inside.all():  # beyond the table: rare, so compared with every bin
         far = ~inside
         every = torch.arange(len(bins), device=points.device).expand(int(far.sum()), -1)
         a, b = bins.to(points).t()[:, None]
@@ -92,10 +94,14 @@ def _smallest(points, candidates, a, b, neighbours):
     return squared[:, :neighbours].contiguous(), candidates.gather(1, slot[:, :neighbours])
 
 
-@lru_cache(maxsize=8)
-def _search_table(bins_bytes, neighbours, device):
+def search_table(bins, neighbours, device):
     """For every cell: its candidates (cells, C) int64 in ascending order, and their a and b (cells, C),
     padded far away."""
+    return _search_table(np.asarray(bins.cpu(), np.float32).tobytes(), neighbours, str(device))
+
+
+@lru_cache(maxsize=8)
+def _search_table(bins_bytes, neighbours, device):
     bins = torch.frombuffer(bytearray(bins_bytes), dtype=torch.float32).reshape(-1, 2)
     ticks = torch.arange(-REACH, REACH, CELL) + CELL / 2
     slack = (

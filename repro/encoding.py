@@ -9,12 +9,12 @@ import torch
 from repro.bins import nearest_bins
 
 
-def soft_encode(ab, bins, neighbours=5, sigma=5.0):
+def soft_encode(ab, bins, neighbours=5, sigma=5.0, table=None):
     """Soft-encode colours, exactly.
 
     ab: (..., 2) float tensor, ab units, any device.  bins: (Q, 2).  neighbours: K; the paper says 5, the
     release uses 10.
-    sigma: of the Gaussian exp(-d^2 / (2 sigma^2)), ab units.
+    sigma: of the Gaussian exp(-d^2 / (2 sigma^2)), ab units.  table: as for `nearest_bins`.
     Returns indices (..., K) int64, nearest first, and weights (..., K) float32 that sum to 1.
     Raises ValueError for a wrong shape, K outside 1..Q, or a sigma that is not positive.
     """
@@ -26,7 +26,7 @@ def soft_encode(ab, bins, neighbours=5, sigma=5.0):
         raise ValueError(f"neighbours must be 1..{len(bins)}, the number of bins, got {neighbours}")
     if not sigma > 0:
         raise ValueError(f"sigma must be positive (ab units), got {sigma}")
-    squared, indices = nearest_bins(ab.reshape(-1, 2), bins, neighbours)
+    squared, indices = nearest_bins(ab.reshape(-1, 2), bins, neighbours, table)
     # relative to the nearest bin, so that a colour far outside the gamut does not underflow to 0 / 0
     weights = torch.exp((squared[:, :1] - squared) / (2 * sigma**2))
     weights /= weights.sum(1, keepdim=True)

@@ -399,3 +399,22 @@ def feature_maps(features, title, columns=8):
     figure = photographs(list(scaled), [f"channel {n}" for n in range(len(maps))], height=1.1)
     figure.suptitle(title, fontsize=9, x=0.01, ha="left")
     return figure
+
+
+def plan_bars(plans):
+    """Hours of a training by machine: {name: `Plan`}, hatched where its input is the limit.  Returns a
+    Figure."""
+    figure, axis = new_figure(width=6, height=0.5 * len(plans) + 1.2)
+    for place, (name, found) in enumerate(plans.items()):
+        limited = found.limit == "input"
+        axis.barh(place, found.hours, color="#777", hatch="///" if limited else None, edgecolor="white")
+        rounded = lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+        words = f" {rounded(found.hours)} h, {rounded(found.rate)} photographs/s"
+        words += ", limited by its input" if limited else ""
+        axis.text(found.hours, place, words, va="center", fontsize=8)
+    axis.set_yticks(range(len(plans)), list(plans))
+    axis.invert_yaxis()
+    hours = [found.hours for found in plans.values()]
+    room = (max(hours) / min(hours)) ** 0.7 + 30  # for the words
+    axis.set(xscale="log", xlim=(min(hours) / 3, max(hours) * room), xlabel="hours", title="The paper's schedule")
+    return figure

@@ -10,10 +10,11 @@ over the photographs, which only rescales the loss (see `repro.training.settings
 decay).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from repro.bins import search_table
 from repro.encoding import soft_encode
 
 NAMES = ("regression", "classification", "rebalanced")
@@ -28,18 +29,60 @@ def has_color(ab, threshold=COLOR_THRESHOLD):
     return (ab.abs() > threshold).flatten(1).any(1)
 
 
-def soft_cross_entropy(logits, indices, weights, pixel_weights=None):
+def soft_cross_entropy(logits, indices, weights, pixel_weights=None, overwrite=False):
     """Mean over pixels of  -v sum_k Z_k log softmax(logits)[q_k],  from sparse targets.
 
     logits: (N, Q, h, w) float.  indices: (N, h, w, K) int64 and weights: (N, h, w, K) from `soft_encode`.
     pixel_weights: v, (N, h, w), taken as constants; 1 if None.  Returns a scalar float32 tensor.
+    overwrite: write the gradient over the logits, which must not be used afterwards: no tensor of their size
+    is made at all.
 
     Equal to the dense sum over all Q bins, without building the (N, Q, h, w) target.
     """
-    logits = logits.permute(0, 2, 3, 1)  # (N, h, w, Q): contiguous when the network runs channels_last
-    log_shares = logits.float().log_softmax(-1)
-    loss = -(log_shares.gather(-1, indices) * weights).sum(-1)
-    return loss.mean() if pixel_weights is None else (pixel_weights.detach() * loss).mean()
+    if pixel_weights is None:
+        pixel_weights = weights.new_ones(weights.shape[:-1])
+    return _SoftCrossEntropy.apply(logits, indices, weights, pixel_weights.detach(), overwrite)
+
+
+class _SoftCrossEntropy(torch.autograd.Function):
+    """Loss log sum exp(z) - sum_k Z_k z[q_k], as the weights Z sum to 1; its gradient is softmax(z) - Z.
+
+    Both go through the logits a few photographs at a time, in float32, so that what they need besides stays
+    small; only log sum exp, one number a pixel, is kept for the way back.
+    """
+
+    @staticmethod
+    def forward(ctx, logits, indices, weights, pixel_weights, overwrite):
+        normalizers, sums = [], []
+        for part in _parts(logits):
+            z = logits[part].permute(0, 2, 3, 1).float()  # (n, h, w, Q)
+            normalizers.append(z.logsumexp(-1))
+            loss = normalizers[-1] - (z.gather(-1, indices[part]) * weights[part]).sum(-1)
+            sums.append((pixel_weights[part] * loss).sum())
+        ctx.save_for_backward(logits, indices, weights, pixel_weights, torch.cat(normalizers))
+        ctx.overwrite = overwrite
+        return torch.stack(sums).sum() / pixel_weights.numel()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, upstream):
+        logits, indices, weights, pixel_weights, normalizers = ctx.saved_tensors
+        gradient = logits.detach() if ctx.overwrite else torch.empty_like(logits)
+        scale = pixel_weights[..., None] * (upstream / pixel_weights.numel())  # (N, h, w, 1)
+        for part in _parts(logits):
+            z = logits[part].permute(0, 2, 3, 1).float() - normalizers[part, ..., None]
+            z = z.exp_().scatter_add_(-1, indices[part], -weights[part]).mul_(scale[part])
+            gradient[part] = z.permute(0, 3, 1, 2)
+        return gradient, None, None, None, None
+
+
+PART = {"cpu": 1 << 19}  # logits that the loss works on at once: what a core's cache holds; on a GPU many more
+
+
+def _parts(logits):
+    """Slices of a few photographs."""
+    each = max(1, PART.get(logits.device.type, 1 << 26) // max(1, logits[0].numel()))
+    return [slice(first, first + each) for first in range(0, len(logits), each)]
 
 
 @dataclass(frozen=True)
@@ -48,7 +91,7 @@ class Objective:
 
     name: regression, classification or rebalanced.  bins: (Q, 2).  class_weights: (Q,) for rebalanced, else
     None.
-    neighbours, sigma: of the soft encoding.
+    neighbours, sigma: of the soft encoding.  table: see `on`.
     """
 
     name: str
@@ -56,6 +99,7 @@ class Objective:
     class_weights: torch.Tensor | None = None
     neighbours: int = 5
     sigma: float = 5.0
+    table: tuple | None = None
 
     def __post_init__(self):
         if self.name not in NAMES:
@@ -70,17 +114,36 @@ class Objective:
         """Channels the network must have: 2 or Q."""
         return 2 if self.name == "regression" else len(self.bins)
 
+    def on(self, device):
+        """The same, with all that a step needs lying on the device; for colours of sRGB alone, as every
+        photograph's are: nothing is asked of their values, so a GPU's host never waits."""
+        weights = None if self.class_weights is None else self.class_weights.float().to(device)
+        table = search_table(self.bins, self.neighbours, device)
+        return replace(self, class_weights=weights, table=table)
+
     def loss(self, output, ab):
         """Mean loss over the pixels of the batch; photographs without colour add nothing to its gradient.
 
         output: (N, outputs, h, w) of the network.  ab: (N, h, w, 2) true colours, ab units.  Returns a
         scalar.
         """
-        seen = has_color(ab).float()[:, None, None].expand(ab.shape[:-1])  # (N, h, w)
+        return self.loss_to(output, self.targets(ab))
+
+    def targets(self, ab):
+        """What the output is compared with: the pixels' weights v (N, h, w), 0 in photographs without colour,
+        and their ab in units of the output, or their soft-encoded indices and weights."""
+        seen = has_color(ab).float()[:, None, None].expand(ab.shape[:-1])
         if self.name == "regression":
-            error = output.permute(0, 2, 3, 1).float() - ab / REGRESSION_SCALE
-            return (seen * 0.5 * error.square().sum(-1)).mean()
-        indices, weights = soft_encode(ab, self.bins, self.neighbours, self.sigma)
+            return seen, ab / REGRESSION_SCALE
+        indices, weights = soft_encode(ab, self.bins, self.neighbours, self.sigma, self.table)
         if self.class_weights is not None:
             seen = seen * self.class_weights.to(seen)[indices[..., 0]]
-        return soft_cross_entropy(output, indices, weights, seen)
+        return seen, indices, weights
+
+    def loss_to(self, output, targets, overwrite=False):
+        """The loss, given `targets`.  overwrite: as for `soft_cross_entropy`."""
+        seen, *wanted = targets
+        if self.name == "regression":
+            error = output.permute(0, 2, 3, 1).float() - wanted[0]
+            return (seen * 0.5 * error.square().sum(-1)).mean()
+        return soft_cross_entropy(output, *wanted, seen, overwrite)

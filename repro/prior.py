@@ -10,12 +10,12 @@ from repro.bins import nearest_bin
 from repro.encoding import soft_encode
 
 
-def empirical_prior(ab_batches, bins, soft=False):
+def empirical_prior(ab_batches, bins, soft=False, summed=lambda counts: counts):
     """Share of pixels in each bin.
 
     ab_batches: iterable of (..., 2) float tensors, ab units, of any length: one pass, constant memory.
     bins: (Q, 2).  soft: count soft-encoded colours, as the released prior does, instead of nearest bins, as
-    the paper says.
+    the paper says.  summed: gives the sum over all processes of their counts (Q,), where each counts a part.
     Returns (Q,) float64 that sums to 1.  Raises ValueError if there was no pixel.
     """
     counts = torch.zeros(len(bins), dtype=torch.float64)
@@ -25,6 +25,7 @@ def empirical_prior(ab_batches, bins, soft=False):
             counts += torch.bincount(indices.flatten(), weights.flatten().double(), len(bins)).cpu()
         else:
             counts += torch.bincount(nearest_bin(ab, bins).flatten(), minlength=len(bins)).cpu()
+    counts = summed(counts)
     if not counts.sum() > 0:
         raise ValueError("no pixel to estimate a prior from: every photograph was empty, gray or unreadable")
     return counts / counts.sum()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from repro import objectives
 from repro.bins import ab_bins, nearest_bin
 from repro.encoding import densify, soft_encode
 from repro.objectives import COLOR_THRESHOLD, REGRESSION_SCALE, Objective, has_color, soft_cross_entropy
@@ -105,18 +106,62 @@ class Large(TorchDispatchMode):
         return result
 
 
-def test_the_dense_target_is_never_built(bins):
-    """Nothing near the size of (N, Q, h, w) comes into being on the way to the loss but the logits' own
-    log-softmax."""
-    logits, ab = example(bins, shape=(4, 16, 16))
-    objective = Objective("rebalanced", bins, weights_of(bins))
-    soft_encode(ab, bins)  # the search table is made once, and not counted here
-    with Large(logits.numel() // 5) as large:
-        objective.loss(logits, ab)
-    assert set(large.operations) <= {"aten._log_softmax.default"}
-    with Large(logits.numel() // 5) as large:
-        F.cross_entropy(logits, densify(*soft_encode(ab, bins), 313).permute(0, 3, 1, 2))
+@pytest.mark.parametrize("overwrite, allowed", [(False, ["aten.empty_like.default"]), (True, [])])
+def test_nothing_of_the_logits_size_is_made_but_their_gradient(bins, monkeypatch, overwrite, allowed):
+    """Neither dense targets nor a log-softmax nor a float32 copy; overwriting spares the gradient's room,
+    too."""
+    monkeypatch.setitem(objectives.PART, "cpu", 313 * 16 * 16)  # one photograph at a time
+    leaf, ab = example(bins, shape=(8, 16, 16))
+    objective = Objective("rebalanced", bins, weights_of(bins)).on("cpu")
+    targets, logits = objective.targets(ab), (leaf * 1).bfloat16()
+    with Large(logits.numel() // 2) as large:
+        loss = objective.loss_to(logits, targets, overwrite)
+        torch.autograd.grad(loss, logits)
+    assert large.operations == allowed
+    with Large(logits.numel() // 2) as large:
+        F.cross_entropy(leaf, densify(*soft_encode(ab, bins), 313).permute(0, 3, 1, 2))
     assert len(large.operations) > 1, "the dense way would be noticed"
+
+
+@pytest.mark.parametrize("part", [1, 313 * 4 * 3 * 2, 1 << 30])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_parts_layout_and_overwriting_change_nothing(bins, monkeypatch, part, layout, overwrite):
+    """Against PyTorch's own cross entropy on dense targets, with an upstream gradient of 1/4."""
+    monkeypatch.setitem(objectives.PART, "cpu", part)
+    leaf, ab = example(bins, shape=(5, 4, 3))
+    indices, weights = soft_encode(ab, bins)
+    v = torch.rand(ab.shape[:-1])
+    dense = densify(indices, weights, 313).permute(0, 3, 1, 2)
+    expected = (F.cross_entropy(leaf, dense, reduction="none") * v).mean() / 4
+    (wanted,) = torch.autograd.grad(expected, leaf)
+    logits = (leaf * 1).contiguous(memory_format=layout)
+    loss = soft_cross_entropy(logits, indices, weights, v, overwrite) / 4
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert torch.allclose(gradient, wanted, atol=1e-8, rtol=1e-4)
+
+
+def test_bfloat16_logits_are_worked_on_in_float32(bins):
+    leaf, ab = example(bins, shape=(2, 8, 8))
+    halved = leaf.detach().bfloat16().requires_grad_()
+    exact = halved.detach().float().requires_grad_()
+    objective = Objective("classification", bins)
+    losses = [objective.loss(logits, ab) for logits in (halved, exact)]
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6) and losses[0].dtype == torch.float32
+    gradients = [torch.autograd.grad(loss, x)[0] for loss, x in zip(losses, (halved, exact), strict=True)]
+    assert gradients[0].dtype == torch.bfloat16
+    assert torch.allclose(gradients[0].float(), gradients[1], rtol=1e-2, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["regression", "classification", "rebalanced"])
+def test_an_objective_on_a_device_says_the_same(bins, photos, name):
+    from repro.training.batches import to_example
+
+    objective = Objective(name, bins, weights_of(bins) if name == "rebalanced" else None)
+    ab = to_example(photos)[1]
+    output = torch.randn(24, objective.outputs, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert objective.on("cpu").loss(output, ab).item() == objective.loss(output, ab).item()
 
 
 # -- the objectives --------------------------------------------------------------------------------------------------

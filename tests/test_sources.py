@@ -144,6 +144,58 @@ def test_train_and_val_only_gives_test_and_a_carved_val(tmp_path):
     assert names == names_by_split(FolderSource(tmp_path))
 
 
+def imagenet_like(root, per_class):
+    """60 photographs in train/; in val/ as many of each class as it says."""
+    train = {
+        f"train/{kind}/{number}.png": number + 100 * place
+        for place, kind in enumerate("abc")
+        for number in range(20)
+    }
+    other = {
+        f"val/{kind}/{number}.png": 1000 + number + 100 * place
+        for place, (kind, count) in enumerate(per_class.items())
+        for number in range(count)
+    }
+    return write(root, train | other)
+
+
+@pytest.mark.parametrize(
+    ("per_class", "held_out", "classes_in_val"),
+    [
+        ({"a": 20, "b": 20, "c": 20}, 12, [4, 4, 4]),
+        ({"a": 20, "b": 20, "c": 4}, 10, [4, 4, 2]),  # of the rare one, half to each
+        ({"a": 3, "b": 3, "c": 3}, 100, [2, 1, 2]),  # half of what there is
+    ],
+)
+def test_held_out_photographs_are_drawn_from_the_other_folder(tmp_path, per_class, held_out, classes_in_val):
+    source = FolderSource(imagenet_like(tmp_path, per_class), held_out=held_out)
+    names = names_by_split(source)
+    assert len(names["train"]) == 60 and not set(names["val"]) & set(names["test"])
+    assert all(name.startswith("val/") for name in names["val"] + names["test"])
+    assert np.bincount([item.label for item in source.items("val")]).tolist() == classes_in_val
+    counts = [len(names[split]) for split in ("val", "test")]
+    assert (
+        counts == [held_out] * 2 if held_out < 100 else sum(counts) == 9 and abs(counts[0] - counts[1]) == 1
+    )
+    assert names == names_by_split(open_source("folder", **source.settings))
+    (tmp_path / "test").mkdir()  # a third folder: its own splits again
+    write(tmp_path, {"test/a/1.png": 5000})
+    assert len(FolderSource(tmp_path, held_out=held_out).items("val")) == sum(per_class.values())
+
+
+def test_no_copy_is_held_out_twice_or_trained_on(tmp_path):
+    imagenet_like(tmp_path, {"a": 10, "b": 10})
+    write(tmp_path, {f"val/b/copy{number}.png": 1000 + number for number in range(8)})  # of class a's
+    write(tmp_path, {f"train/c/copy{number}.png": 1000 + number for number in range(10)})
+    source = FolderSource(tmp_path, held_out=5)
+    names = names_by_split(source)
+    contents = [(tmp_path / name).read_bytes() for split in ("val", "test") for name in names[split]]
+    assert len(contents) == len(set(contents)) == 10
+    assert not set(contents) & {(tmp_path / name).read_bytes() for name in names["train"]}
+    assert source.duplicates == 8 + 70 - len(names["train"])
+    assert len(FolderSource(tmp_path, held_out=5, find_duplicates=False).items("train")) == 70
+
+
 def test_classes_are_first_subfolders_and_loose_photographs_have_none(tmp_path):
     names = [f"{folder}{number}.png" for folder in ("", "cat/", "dog/deep/") for number in range(40)]
     source = FolderSource(write(tmp_path, {name: index for index, name in enumerate(names)}))

@@ -20,9 +20,10 @@ from repro.color import rgb8_to_lab, rgb8_to_lightness
 from repro.colorizer import Colorizer
 from repro.objectives import Objective
 from repro.training import loop
-from repro.training.batches import center_crops, to_example, training_crops
+from repro.training.batches import center_crops, cut, to_example, training_crops, true_colors, windows
 from repro.training.checkpoints import CheckpointError
 from repro.training.loop import TrainingDiverged, build_network, train
+from repro.training.processes import open_fabric
 from repro.training.settings import TrainingSettings, learning_rate
 from repro.weights import WeightsError, read_header
 
@@ -101,6 +102,9 @@ def test_converted_decay_does_what_the_release_does():
         ({"validate_every": 0}, "validate_every must be at least 1"),
         ({"crop": 60}, "crop must be a multiple of 8"),
         ({"crop": 8}, "at least 16"),
+        ({"accumulate": 3}, "accumulate must divide the batch of 4, got 3"),
+        ({"accumulate": 0}, "accumulate must be at least 1"),
+        ({"precision": "16-mixed"}, "precision must be one of"),
         ({"initialization": "zeros"}, "initialization must be one of"),
         ({"schedule": "linear 1e-3"}, "a schedule is 'cosine RATE' or"),
     ],
@@ -226,6 +230,28 @@ def test_center_crops(photos):
     assert np.array_equal(center_crops(photos, 32), photos)
 
 
+@given(st.integers(0, 1000), st.integers(0, 1000), st.sampled_from([8, 16, 24, 32]))
+def test_tensors_are_cut_as_arrays_are(seed, step, crop):
+    photos = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    where = windows(5, 32, crop, 6, seed, step)
+    cropped = cut(torch.from_numpy(photos), torch.from_numpy(where), crop)
+    assert np.array_equal(cropped.numpy(), cut(photos, where, crop))
+
+
+def test_examples_of_tensors_are_those_of_arrays(photos):
+    for found, expected in zip(to_example(torch.from_numpy(photos.copy())), to_example(photos), strict=True):
+        assert found.shape == expected.shape and torch.allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("most, world", [(0, 1), (0, 3), (10, 1), (10, 2), (99, 1)])
+def test_true_colors_counts_each_photograph_once_over_all_processes(photos, most, world):
+    parts = [list(true_colors(photos, most=most, rank=rank, world=world, batch=4)) for rank in range(world)]
+    together = torch.cat([ab for part in parts for ab in part])
+    expected = to_example(photos[: most or None])[1]
+    order = lambda ab: ab.flatten(1).double().sum(1).sort().values
+    assert together.shape == expected.shape and torch.equal(order(together), order(expected))
+
+
 def test_targets_are_every_fourth_pixel(photos):
     lightness, ab = to_example(photos[:3])
     assert lightness.shape == (3, 1, 32, 32) and ab.shape == (3, 8, 8, 2)
@@ -261,7 +287,7 @@ def finished(photos, held_out, tmp_path_factory):
 
 
 def same_state(one, other):
-    one, other = load_file(one / "last.safetensors"), load_file(other / "last.safetensors")
+    one, other = (load_file(max(folder.glob("step-*.safetensors"))) for folder in (one, other))
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -274,7 +300,9 @@ def test_a_run_leaves_weights_curve_and_history(finished):
     assert sorted(path.name for path in folder.iterdir()) == [
         "best.safetensors",
         "curve.csv",
-        "last.safetensors",
+        "step-00000002.safetensors",
+        "step-00000004.safetensors",
+        "step-00000006.safetensors",
     ]
     with open(result.curve) as file:
         rows = list(csv.DictReader(file))
@@ -334,6 +362,34 @@ def test_the_loss_falls(photos, held_out, tmp_path, objective):
     assert history[1]["training_loss"] < 0.95 * history[0]["training_loss"]
 
 
+def test_accumulation_makes_the_same_step_where_statistics_do_not_matter(photos, held_out, tmp_path, monkeypatch):
+    """Two parts of four photographs, or all eight at once: the gradients add up, on a network without batch
+    normalisation."""
+    found = {}
+    for parts in (1, 2):
+        settings = replace(TINY, batch=8, accumulate=parts, steps=1, validate_every=1)
+        run = loop.Run(photos, held_out, settings, goal(), tmp_path / str(parts), quiet, 1, open_fabric("cpu"))
+        for layer in run.network.layers.values():
+            if len(layer) == 3:
+                layer[2] = torch.nn.Identity()
+        run.optimizer.zero_grad = lambda set_to_none: None
+        loss = run.step(*run.feed.batch(0))
+        found[parts] = float(loss), torch.cat([value.grad.flatten() for value in run.network.parameters() if value.grad is not None])
+    assert found[1][0] == pytest.approx(found[2][0], rel=1e-5)
+    assert float((found[1][1] - found[2][1]).abs().max()) < 1e-5 * float(found[1][1].abs().max())
+
+
+@pytest.mark.slow
+def test_compiled_training_learns_the_same(photos, held_out, tmp_path):
+    settings = replace(TINY, steps=4, validate_every=4)
+    losses = [
+        train(photos, held_out, replace(settings, compiled=compiled), goal(), tmp_path / str(compiled), quiet)
+        .history[-1]["validation_loss"]
+        for compiled in (False, True)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
 def test_kmeans_and_automatic_precision_run(photos, held_out, tmp_path):
     settings = replace(TINY, initialization="kmeans", precision="auto", crop=32, steps=2)
     assert np.isfinite(
@@ -341,91 +397,7 @@ def test_kmeans_and_automatic_precision_run(photos, held_out, tmp_path):
     )
 
 
-class Interrupted(Exception):
-    pass
-
-
-@pytest.mark.parametrize("stop", ["step 2:", "step 4:"])
-def test_an_interrupted_run_continues_bit_for_bit(finished, photos, held_out, tmp_path, stop):
-    """`stop` is reported after validation and before the checkpoint: what came since the last one is done
-    again."""
-
-    def interrupt(line):
-        if stop in line:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        train(photos, held_out, TINY, goal(), tmp_path, interrupt)
-    lines = []
-    result = train(photos, held_out, TINY, goal(), tmp_path, lines.append)
-    assert ("continuing at step 2" if stop == "step 4:" else "starting") in lines[0]
-    assert same_state(finished[0], tmp_path)
-    assert without_speed(result.history) == without_speed(finished[1].history)
-    best, expected = load_file(tmp_path / "best.safetensors"), load_file(finished[1].weights)
-    assert all(torch.equal(best[name], expected[name]) for name in expected)
-
-
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, "tests")
-import numpy, torch
-torch.set_num_threads(1)
-from test_training import TINY, goal
-from repro.training.loop import train
-
-def kill(line):
-    if "step 4:" in line:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-photos, held_out = (numpy.load(path) for path in sys.argv[2:])
-train(photos, held_out, TINY, goal(), sys.argv[1], kill)
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs signals")
-def test_a_killed_run_continues_bit_for_bit(finished, photos, held_out, tmp_path):
-    np.save(tmp_path / "photos.npy", photos)
-    np.save(tmp_path / "held_out.npy", held_out)
-    folder = tmp_path / "run"
-    run = subprocess.run(
-        [sys.executable, "-c", KILLED, folder, tmp_path / "photos.npy", tmp_path / "held_out.npy"],
-        cwd=paths.ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == -signal.SIGKILL, run.stderr
-    train(photos, held_out, TINY, goal(), folder, quiet)
-    assert same_state(finished[0], folder)
-
-
-def test_a_finished_run_is_not_repeated(finished, photos, held_out):
-    folder, result, _ = finished
-    before = (folder / "last.safetensors").read_bytes()
-    again = train(photos, held_out, TINY, goal(), folder, quiet)
-    assert again.history == result.history and (folder / "last.safetensors").read_bytes() == before
-
-
 # -- what is refused -------------------------------------------------------------------------------------------------
-
-
-def test_a_checkpoint_of_other_settings_is_refused(finished, photos, held_out):
-    with pytest.raises(
-        CheckpointError,
-        match=r"of another run \(steps: 6 there, 8 here; schedule: '0:2e-3' there, '0:1e-3' here\); remove it",
-    ):
-        train(photos, held_out, replace(TINY, steps=8, schedule="0:1e-3"), goal(), finished[0], quiet)
-
-
-def test_a_checkpoint_of_other_photographs_is_refused(finished, photos, held_out):
-    for others in (photos[:20], photos[::-1]):
-        with pytest.raises(CheckpointError, match="photos: '.*' there, '.*' here"):
-            train(others, held_out, TINY, goal(), finished[0], quiet)
-
-
-def test_a_broken_checkpoint_is_refused(photos, held_out, tmp_path):
-    (tmp_path / "last.safetensors").write_bytes(b"half")
-    with pytest.raises(WeightsError, match="broken"):
-        train(photos, held_out, TINY, goal(), tmp_path, quiet)
 
 
 def test_what_does_not_go_together_is_refused_before_anything_is_written(photos, held_out, tmp_path):
@@ -457,9 +429,9 @@ def test_a_loss_that_is_no_number_stops_the_run(photos, held_out, tmp_path, monk
         train(photos, held_out, TINY, goal(), tmp_path, quiet)
     message = str(caught.value)
     assert "the loss of classification became nan at step 3, learning rate 0.002" in message
-    assert f"the last good checkpoint is {tmp_path / 'last.safetensors'} (step 2)" in message
+    assert f"the last good checkpoint is {tmp_path / 'step-00000002.safetensors'}" in message
     assert "Try a lower rate in train.schedule (now '0:2e-3')" in message
-    assert all(value.isfinite().all() for value in load_file(tmp_path / "last.safetensors").values())
+    assert all(value.isfinite().all() for value in load_file(tmp_path / "step-00000002.safetensors").values())
 
 
 @pytest.mark.parametrize("validate_every", [1, 6])

@@ -4,6 +4,7 @@ import hashlib
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import groupby, zip_longest
 from pathlib import Path
 
 from repro.datasets.photos import find_photos, read_photo
@@ -64,6 +65,8 @@ class FolderSource(Source):
     root/train and one of the others   that one is test, and 5 % of train/ become val
     anything else                      80 / 10 / 10, by a hash of each photograph's name under root
 
+    held_out=N changes the second row, to the paper's use of ImageNet: all of train/ is train, and val and test
+    are drawn from the other folder, N photographs each or half of it, with the classes as even as they can be.
     Files of the same bytes never stand in two splits: by hash they go together, and with given folders the
     copies are dropped from train (or val), so that test keeps its photograph.  .duplicates: how many were
     dropped. find_duplicates=False skips that comparison, which reads a little of every file whose size is not
@@ -73,9 +76,11 @@ class FolderSource(Source):
 
     name = "folder"
 
-    def __init__(self, root, find_duplicates=True):
+    def __init__(self, root, find_duplicates=True, held_out=None):
         self.root = Path(root).expanduser()
         self.settings = {"root": str(self.root)}
+        self.settings |= {} if find_duplicates else {"find_duplicates": False}
+        self.settings |= {"held_out": held_out} if held_out else {}
         if not self.root.is_dir():
             raise SourceError(f"{self.root} is not a folder; give the folder that holds your photographs")
         given = self._given_folders()
@@ -89,8 +94,8 @@ class FolderSource(Source):
             )
         self._original = _originals(self.root, names) if find_duplicates else {name: name for name in names}
         self.duplicates = 0
-        self._names = self._split_as_given(given, names) if given else self._split_by_hash(names)
         self._depth = 1 if given else 0  # of the class folder, under root
+        self._names = self._split_as_given(given, names, held_out) if given else self._split_by_hash(names)
         self._explanation = (
             f"its folders are {', '.join(path.name + '/' for path in given.values())}"
             if given
@@ -121,17 +126,27 @@ class FolderSource(Source):
             found if len(found) == 3 else {"train": found["train"], "test": found.get("test") or found["val"]}
         )
 
-    def _split_as_given(self, given, names):
+    def _split_as_given(self, given, names, held_out):
         by_split = {split: [] for split in SPLITS}
         split_of = {folder.name: split for split, folder in given.items()}
         for name in names:
             by_split[split_of[name.split("/")[0]]].append(name)
+        draw = held_out and "val" not in given
+        if draw:
+            by_split["val"], by_split["test"] = self._drawn(by_split["test"], held_out)
         self._drop_copies(by_split)
-        if "val" not in given:
+        if "val" not in given and not draw:
             chosen = {name for name in by_split["train"] if unit_hash(self._original[name]) < _VAL_OF_TRAIN}
             by_split["val"] = sorted(chosen)
             by_split["train"] = [name for name in by_split["train"] if name not in chosen]
         return by_split
+
+    def _drawn(self, names, count):
+        """Two lists without a photograph in common, `count` long or half of what there is."""
+        unlike = {self._original[name]: name for name in sorted(names, reverse=True)}.values()
+        self.duplicates += len(names) - len(unlike)
+        ordered = sorted((self._class_of(name) or "", unit_hash(f"held out {name}"), name) for name in unlike)
+        return [sorted(_in_turns(ordered[half::2])[:count]) for half in (0, 1)]
 
     def _drop_copies(self, by_split):
         """Of photographs in several splits, test keeps its own, then val."""
@@ -152,6 +167,12 @@ class FolderSource(Source):
     def _class_of(self, name):
         parts = name.split("/")
         return parts[self._depth] if len(parts) > self._depth + 1 else None
+
+
+def _in_turns(ordered):
+    """The names of sorted (class, ..., name), in an order in which the classes take turns."""
+    by_class = [[name for *_, name in group] for _, group in groupby(ordered, key=lambda entry: entry[0])]
+    return [name for turn in zip_longest(*by_class) for name in turn if name is not None]
 
 
 def _originals(root, names):

@@ -48,7 +48,8 @@ def prepare(source, split, size, limit=None, destination=None):
     first ones of a larger limit.  destination: a folder (default data/prepared/<source>-<size>).
     Grayscale photographs are set aside and broken ones skipped, both reported with their reasons.
     A source with `bulk` is asked for bulk(split, size, limit) -> (uint8 (N, size, size, 3), labels (N,))
-    instead.
+    instead; one with `stream` for stream(split, size), which gives (Item, square, None) or (Item, None, reason)
+    in an order as random as ours, with every photograph in colour, and for count(split).
     Raises ValueError for a bad split, size or limit; SourceError when the disk is too full or nothing
     remains. An interrupted run leaves nothing that could be taken for a prepared split.
     """
@@ -59,7 +60,7 @@ def prepare(source, split, size, limit=None, destination=None):
         )
     destination = Path(destination or paths.DATA / "prepared" / f"{source.name}-{size}")
     destination.mkdir(parents=True, exist_ok=True)
-    fill = _from_bulk if hasattr(source, "bulk") else _from_items
+    fill = next((_FILLS[way] for way in _FILLS if hasattr(source, way)), _from_items)
     with (
         _commit(destination / f"{split}.json") as json_file,
         _commit(destination / f"{split}.npy") as npy_file,
@@ -126,23 +127,37 @@ def _from_bulk(source, split, size, limit, npy_file):
 
 def _from_items(source, split, size, limit, npy_file):
     items = _spread(source.items(split))
-    most = min(len(items), limit or len(items))
+    squares = _read_squares(source, items, size)
+    return _from_squares(squares, len(items), f"{source.name}/{split}", size, limit, npy_file)
+
+
+def _from_stream(source, split, size, limit, npy_file):
+    squares = source.stream(split, size)
+    return _from_squares(squares, source.count(split), f"{source.name}/{split}", size, limit, npy_file)
+
+
+_FILLS = {"bulk": _from_bulk, "stream": _from_stream}  # for sources that offer more than items
+
+
+def _from_squares(squares, count, where, size, limit, npy_file):
+    """squares: (item, square or None, reason or None), `count` of them at most."""
+    most = min(count, limit or count)
     _require_space(npy_file.parent, most, size)
     kept, rejected, gray = [], [], 0
     with _PhotoWriter(npy_file, most, size) as writer:
-        for item, square, reason in _read_squares(source, items, size):
-            if len(kept) == most:
-                break
+        for item, square, reason in squares:
             if reason is None:
                 kept.append(item)
                 writer.append(square[None])
+                if len(kept) == most:
+                    break
             else:
                 rejected.append({"name": item.name, "reason": reason})
-                gray += reason is _GRAY
+                gray += reason is GRAY
     if not kept:
         first = rejected[0]
         raise SourceError(
-            f"none of the {len(items)} photographs of {source.name}/{split} can be used: {gray} are "
+            f"none of the {count} photographs of {where} can be used: {gray} are "
             f"gray, {len(rejected) - gray} broken. The first: {first['name']}: {first['reason']}"
         )
     return {
@@ -155,7 +170,7 @@ def _from_items(source, split, size, limit, npy_file):
     }
 
 
-_GRAY = "a grayscale photograph"
+GRAY = "a grayscale photograph"
 
 
 def _read_squares(source, items, size):
@@ -167,7 +182,7 @@ def _read_squares(source, items, size):
             square = center_square(source.read(item), size)
         except PhotoError as error:
             return item, None, error.reason
-        return (item, square, None) if is_colorful(square) else (item, None, _GRAY)
+        return (item, square, None) if is_colorful(square) else (item, None, GRAY)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), _BATCH):

@@ -6,8 +6,8 @@
     prepared = prepare(source, "train", size=64)      # all of them as one array on disk
 
 No photograph stands in two splits, and the split of a photograph never depends on the order of a disk's
-listing. This file is the one door; the rooms behind it are folder.py, imagenette.py, world.py and
-prepared.py.
+listing. This file is the one door; the rooms behind it are folder.py, imagenette.py, world.py, stream.py
+and prepared.py.
 """
 
 import importlib.util
@@ -97,17 +97,24 @@ def _world(**settings):
     return WorldSource(**settings)
 
 
+def _shards(**settings):
+    from repro.datasets.stream import ShardSource  # its libraries cost an import only where they are used
+
+    return ShardSource(**settings)
+
+
 _SOURCES = {
     "world": _world,
     "bundled": BundledSource,
     "folder": FolderSource,
     "imagenette": ImagenetteSource,
     "voc": VocSource,
+    "shards": _shards,
 }
 
 
 def open_source(name, **settings):
-    """A source by its name: "world", "bundled", "folder" and "voc" (need root=...) or "imagenette".
+    """A source by its name: "world", "bundled", "imagenette", or with root=... "folder", "voc" and "shards".
 
     settings go to the source.  Raises ValueError for an unknown name, SourceError where the source is not
     usable.
@@ -165,3 +172,13 @@ def photographs_at(size, split, limit=None, pipeline=False):
     counts = dict.fromkeys(SPLITS, limit) if report["source"] == "world" else {}
     source = open_source(report["source"], **report["settings"], **counts)
     return prepare(source, split, size, limit, paths.SCRATCH / f"data_{size}")
+
+
+def to_train_on(prepared):
+    """What training reads: the prepared photographs (N, S, S, 3) or, where they come from shards, all of
+    those (`Shards`)."""
+    if prepared.report["source"] != "shards":
+        return prepared.photos
+    from repro.datasets.stream import open_shards
+
+    return open_shards(prepared.report["settings"]["root"])

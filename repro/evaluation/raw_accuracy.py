@@ -68,6 +68,10 @@ class RawAccuracy:
         self.within += torch.bincount(cell, minlength=self.within.numel()).view_as(self.within)
         return self
 
+    def reduce(self, summed):
+        """Make this of all processes: `summed` gives the sum of every process's tensor."""
+        self.count, self.error, self.within = (summed(part) for part in (self.count, self.error, self.within))
+
     def _weights(self, rebalanced):
         if not self.count.sum() > 0:
             raise ValueError("no pixel was added")

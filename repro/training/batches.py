@@ -1,8 +1,7 @@
-"""Batches from an array of photographs: which, where cropped, mirrored or not, all decided by (seed, step)
-alone.
+"""Batches: which photographs, where cropped, mirrored or not, all decided by (seed, step) alone.
 
 A step's batch does not depend on the steps before it, so a run continues exactly where it stopped with
-nothing to remember.
+nothing to remember.  Several processes share a batch: each takes its part of the same one.
 """
 
 from functools import lru_cache
@@ -13,35 +12,22 @@ import torch
 from repro.color import rgb8_to_lab, rgb8_to_lightness
 
 STRIDE = 4  # the network's output, and so its target, is every 4th pixel
+RESIDENT = 0.3  # of a GPU's free memory may be taken by photographs that stay there
 
 
-def training_crops(photos, batch, crop, seed, step):
-    """Random crops, half of them mirrored: photos (N, S, S, 3) uint8 -> (batch, crop, crop, 3) uint8.
+def windows(count, size, crop, batch, seed, step):
+    """The crops of a step: int64 (4, batch): which of `count` photographs, top and left corner in its `size`
+    pixels, mirrored or not.
 
-    Every photograph is seen once an epoch, in an order of its own.  Raises ValueError if the photographs are
-    smaller than the crop, or there are none.
+    Every photograph is seen once an epoch, in an order of its own.
     """
-    size = _check_size(photos, crop)
     rng = np.random.default_rng((seed, step))
-    first = step * batch
-    crops = np.empty((batch, crop, crop, 3), np.uint8)
-    for slot in range(batch):
-        epoch, position = divmod(first + slot, len(photos))
-        photo = photos[_order(seed, epoch, len(photos))[position]]
-        top, left = rng.integers(0, size - crop + 1, 2)
-        window = photo[top : top + crop, left : left + crop]
-        crops[slot] = window[:, ::-1] if rng.integers(2) else window
-    return crops
-
-
-def _check_size(photos, crop):
-    """The photographs' side in pixels, if crops fit into it."""
-    size = photos.shape[1]
-    if not len(photos):
-        raise ValueError("no photographs")
-    if size < crop:
-        raise ValueError(f"photographs are stored at {size} pixels, too small for crops of {crop}")
-    return size
+    epochs, positions = np.divmod(step * batch + np.arange(batch), count)
+    photographs = [
+        _order(seed, int(epoch), count)[at] for epoch, at in zip(epochs, positions, strict=True)
+    ]
+    corners = rng.integers(0, size - crop + 1, (2, batch))
+    return np.stack((photographs, *corners, rng.integers(0, 2, batch)))
 
 
 @lru_cache(maxsize=4)
@@ -49,10 +35,58 @@ def _order(seed, epoch, count):
     return np.random.default_rng((seed, 1 << 40, epoch)).permutation(count)
 
 
+def cut(photos, where, crop):
+    """The crops: photos (N, S, S, 3) uint8, windows (4, n) -> (n, crop, crop, 3) uint8.
+
+    Of an array an array.  Of a tensor a tensor on its device, in one gathering that can be compiled; windows
+    then are a tensor there too.
+    """
+    if isinstance(photos, torch.Tensor):
+        photograph, top, left, mirrored = where[..., None]  # each (n, 1)
+        along = torch.arange(crop, device=photos.device)
+        columns = left + torch.where(mirrored > 0, crop - 1 - along, along)
+        return photos[photograph[..., None], (top + along)[..., None], columns[:, None]]
+    crops = np.empty((where.shape[1], crop, crop, 3), np.uint8)
+    for slot, (photograph, top, left, mirrored) in enumerate(where.T):
+        window = photos[photograph, top : top + crop, left : left + crop]
+        crops[slot] = window[:, ::-1] if mirrored else window
+    return crops
+
+
+def training_crops(photos, batch, crop, seed, step):
+    """Random crops, half of them mirrored: photos (N, S, S, 3) uint8 -> (batch, crop, crop, 3) uint8.
+
+    Raises ValueError if the photographs are smaller than the crop, or there are none.
+    """
+    check_size(photos, crop)
+    return cut(photos, windows(len(photos), photos.shape[1], crop, batch, seed, step), crop)
+
+
+def sample_crops(photos, count, size, crop, seed):
+    """At most `count` random crops, as of the first training step: of an array, or of shards read at `size`."""
+    if hasattr(photos, "shape"):
+        return training_crops(photos, min(count, len(photos)), crop, seed, 0)
+    from repro.datasets import stream
+
+    count = min(count, len(photos))
+    squares, _ = next(stream.batches(photos, "train", size, count, seed, workers=0))
+    return training_crops(squares.numpy(), count, crop, seed, 0)
+
+
+def check_size(photos, crop):
+    """Raise ValueError unless there are photographs (N, S, S, 3) and crops fit into them."""
+    if not len(photos):
+        raise ValueError("no photographs")
+    if photos.shape[1] < crop:
+        raise ValueError(
+            f"photographs are stored at {photos.shape[1]} pixels, too small for crops of {crop}"
+        )
+
+
 def center_crops(photos, crop):
     """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8.  Raises as
     `training_crops`."""
-    _check_size(photos, crop)
+    check_size(photos, crop)
     margin = (photos.shape[1] - crop) // 2
     return photos[:, margin : margin + crop, margin : margin + crop]
 
@@ -60,9 +94,103 @@ def center_crops(photos, crop):
 def to_example(rgb8):
     """What the network is given and what it should say.
 
-    rgb8: (N, H, W, 3) uint8 array.  Returns lightness (N, 1, H, W) float32, 0..100, and true ab (N, H/4, W/4,
-    2), ab units, of every 4th pixel.  Only those pixels go through the whole conversion; the others need
-    their lightness alone.
+    rgb8: (N, H, W, 3) uint8 array, or tensor on any device.  Returns lightness (N, 1, H, W) float32, 0..100,
+    and true ab (N, H/4, W/4, 2), ab units, of every 4th pixel.  Only those pixels go through the whole
+    conversion; the others need their lightness alone.
     """
-    lightness = torch.from_numpy(rgb8_to_lightness(rgb8))[:, None]
-    return lightness, torch.from_numpy(rgb8_to_lab(rgb8[:, ::STRIDE, ::STRIDE])[..., 1:].copy())
+    lightness, ab = rgb8_to_lightness(rgb8)[:, None], rgb8_to_lab(rgb8[:, ::STRIDE, ::STRIDE])[..., 1:]
+    if isinstance(rgb8, torch.Tensor):
+        return lightness, ab
+    return torch.from_numpy(lightness), torch.from_numpy(ab.copy())
+
+
+def true_colors(photos, size=None, most=0, rank=0, world=1, batch=64):
+    """ab of every 4th pixel of photographs, each once, in batches (n, S/4, S/4, 2): what the prior counts.
+
+    photos: (N, S, S, 3) uint8 array, or shards, read at `size` by all cores.  most: of the photographs; 0:
+    all.  Of several processes each gets a part.
+    """
+    most = min(most or len(photos), len(photos))
+    if hasattr(photos, "shape"):
+        for first in range(rank * batch, most, world * batch):
+            yield to_example(photos[first : min(first + batch, most)])[1]
+        return
+    from repro.datasets import stream
+
+    left = -(-most // world)
+    for squares, *_ in stream.once(photos, "train", size, rank, world):
+        if left <= 0:
+            return
+        yield to_example(squares[:left].numpy())[1]
+        left -= len(squares)
+
+
+# ---- feeds: what the loop takes its batches from ----
+
+
+def feed_of(photos, size, settings, fabric, start=0, workers=None):
+    """The feed for an array of photographs, or for shards, read at `size` pixels."""
+    where = fabric.device, fabric.global_rank, fabric.world_size
+    if hasattr(photos, "shape"):
+        return PhotoFeed(photos, settings, *where)
+    return ShardFeed(photos, size, settings, *where, start, workers)
+
+
+class PhotoFeed:
+    """Batches of an array of photographs (N, S, S, 3) uint8; on a GPU the whole array, where it fits."""
+
+    def __init__(self, photos, settings, device, rank=0, world=1):
+        self.photos, self.settings, self.device = photos, settings, device
+        self.mine = slice(rank * settings.batch // world, (rank + 1) * settings.batch // world)
+        self.skipped = 0
+        self.resident = device.type == "cuda" and photos.nbytes < RESIDENT * torch.cuda.mem_get_info(device)[0]
+        if self.resident:
+            self.photos = torch.from_numpy(np.array(photos)).to(device)
+
+    def batch(self, step):
+        """(photographs, windows into them) of this process's part of a step's batch, for `cut`."""
+        wanted = self.settings
+        where = windows(len(self.photos), self.photos.shape[1], wanted.crop, wanted.batch, wanted.seed, step)
+        where = where[:, self.mine]
+        if self.device.type == "cpu":
+            return self.photos, where
+        if self.resident:
+            return self.photos, _sent(where, self.device)
+        chosen = np.stack([self.photos[index] for index in where[0]])
+        where[0] = np.arange(len(chosen))
+        return _sent(chosen, self.device), _sent(where, self.device)
+
+
+class ShardFeed:
+    """Batches of shards, decoded by worker processes and cropped on the device.
+
+    size: of the squares that workers hand over, pixels.  start: the first step that will be asked for; steps
+    are asked for in order.  skipped: corrupt records passed over so far.
+    """
+
+    def __init__(self, shards, size, settings, device, rank=0, world=1, start=0, workers=None):
+        self.size, self.settings, self.device = size, settings, device
+        self.mine = slice(rank * settings.batch // world, (rank + 1) * settings.batch // world)
+        self.skipped = 0
+        from repro.datasets import stream  # not needed, and not loaded, for arrays
+
+        self.squares = stream.batches(
+            shards, "train", size, settings.batch // world, settings.seed, rank, world, workers, start
+        )
+
+    def batch(self, step):
+        """As `PhotoFeed.batch`."""
+        squares, skipped = next(self.squares)
+        self.skipped += skipped
+        wanted = self.settings
+        where = windows(wanted.batch, self.size, wanted.crop, wanted.batch, wanted.seed, step)[:, self.mine]
+        where[0] = np.arange(len(squares))
+        if self.device.type == "cpu":
+            return squares.numpy(), where
+        return squares.to(self.device, non_blocking=True), _sent(where, self.device)
+
+
+def _sent(array, device):
+    """To a device without waiting for it."""
+    tensor = torch.from_numpy(array)
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)

@@ -1,21 +1,29 @@
-"""The state of a training run: weights, Adam's moments, step and history, in one safetensors file."""
+"""The state of a training run: weights, Adam's moments, step, history and random states, in safetensors files.
 
+folder/step-00001000.safetensors ...: the last few, each written whole before it takes its name.
+"""
+
+from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
 
 import numpy as np
 import torch
 
-from repro.weights import load_weights, save_weights
+from repro.weights import WeightsError, load_weights, save_weights
+
+KEEP = 3  # checkpoints of a run
 
 
 class CheckpointError(Exception):
-    """A checkpoint that this run cannot continue from, and why."""
+    """A checkpoint that this run cannot continue from, or could not write, and why."""
 
 
 def photos_fingerprint(photos):
-    """Short sha256 that tells one training set from another: of its shape and 16 photographs.  photos: (N, S,
-    S, 3) uint8."""
+    """Short sha256 that tells one training set from another: of an array's shape and 16 of its photographs
+    (N, S, S, 3) uint8, or of shards' own sha256."""
+    if hasattr(photos, "fingerprint"):
+        return photos.fingerprint()
     chosen = photos[np.linspace(0, len(photos) - 1, 16).astype(int)]
     return sha256(repr(photos.shape).encode() + np.ascontiguousarray(chosen).tobytes()).hexdigest()[:16]
 
@@ -27,25 +35,74 @@ def run_name(settings, photos, objective):
     return f"{settings.key()}-{sha256(photos_fingerprint(photos).encode() + weights).hexdigest()[:8]}"
 
 
-def save_state(folder, network, optimizer, objective, step, history, header):
-    """Write folder/last.safetensors, atomically."""
-    moments = {}
+def checkpoints(folder):
+    """The checkpoints in a folder, a list of Path, the newest first."""
+    return sorted(folder.glob("step-*.safetensors"), reverse=True)
+
+
+def save_state(folder, network, optimizer, objective, step, header, keep=KEEP):
+    """Write folder/step-<step>.safetensors, then remove all but the newest `keep`.
+
+    header: the run's settings and history, anything JSON holds.  Raises CheckpointError, with what is kept,
+    where the disk is full or the weights are no numbers any more.
+    """
+    extra = {"random.torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        extra["random.cuda"] = torch.cuda.get_rng_state()
     for index, state in optimizer.state_dict()["state"].items():
         for name in ("exp_avg", "exp_avg_sq", "step"):
-            moments[f"adam.{index}.{name}"] = state[name]
-    save_weights(
-        folder / "last.safetensors", network, objective, moments, step=step, history=history, **header
-    )
+            extra[f"adam.{index}.{name}"] = state[name]
+    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+        raise CheckpointError(f"a weight is not finite at step {step}; {kept(folder)}")
+    with writing_to(folder):
+        save_weights(folder / f"step-{step:08d}.safetensors", network, objective, extra, step=step, **header)
+    for old in (*checkpoints(folder)[keep:], *folder.glob(".step-*.part")):  # the parts of killed writers
+        old.unlink(missing_ok=True)
 
 
-def load_state(folder, network, optimizer, settings, photos, bins):
-    """Put folder/last.safetensors into network and optimizer; returns (step, history).
+@contextmanager
+def writing_to(folder):
+    """What cannot be written, as on a full disk, becomes a CheckpointError that says what is kept."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder} could not be written to ({error.strerror}); {kept(folder)}. Make room and run the same "
+            "command again: it continues from there."
+        ) from None
 
-    Raises CheckpointError if it was written with other settings or photographs, naming what differs,
-    WeightsError if it is broken.
+
+def kept(folder):
+    """In words: the newest checkpoint in a folder."""
+    found = checkpoints(folder)
+    return f"the last good checkpoint is {found[0]}" if found else "no checkpoint yet"
+
+
+def load_state(folder, network, optimizer, settings, photos, bins, report=print):
+    """Put the newest whole checkpoint into network and optimizer; returns its header, {} if there is none.
+
+    A checkpoint that is broken or cut off is passed over for the one before, and reported.  Raises
+    CheckpointError if it was written with other settings or photographs, naming what differs, or if none of
+    several is whole.
     """
-    path = folder / "last.safetensors"
-    saved, header, moments = load_weights(path, bins)
+    found = checkpoints(folder)
+    for path in found:
+        try:
+            saved, header, extra = load_weights(path, bins)
+        except WeightsError as error:
+            report(f"passed over: {error}")
+            continue
+        _check_same_run(path, header, settings, photos)
+        _restore(network, optimizer, saved, extra)
+        return header
+    if found:
+        raise CheckpointError(
+            f"none of the {len(found)} checkpoints in {folder} is whole; remove the folder to start anew"
+        )
+    return {}
+
+
+def _check_same_run(path, header, settings, photos):
     wanted = asdict(settings) | {"photos": photos_fingerprint(photos)}
     found = header.get("settings", {}) | {"photos": header.get("photos", wanted["photos"])}
     differences = [
@@ -57,18 +114,20 @@ def load_state(folder, network, optimizer, settings, photos, bins):
         raise CheckpointError(
             f"{path} is of another run ({'; '.join(differences)}); remove it, or use another folder"
         )
+
+
+def _restore(network, optimizer, saved, extra):
     network.load_state_dict(saved.state_dict())
+    torch.set_rng_state(extra.pop("random.torch"))
+    if "random.cuda" in extra:
+        cuda = extra.pop("random.cuda")
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state(cuda)
     state = {}
-    for name, value in moments.items():
+    for name, value in extra.items():
         _, index, part = name.split(".")
-        state.setdefault(int(index), {})[part] = value
+        state.setdefault(int(index), {})[part] = value.clone()  # the file is only mapped into memory
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    for (
-        parameter,
-        moment,
-    ) in (
-        optimizer.state.items()
-    ):  # fused Adam pairs elements by their place in memory: channels_last as the weights
-        for name in ("exp_avg", "exp_avg_sq"):
-            moment[name] = torch.empty_like(parameter).copy_(moment[name])
-    return header["step"], header["history"]
+    for parameter, moment in optimizer.state.items():
+        for name in ("exp_avg", "exp_avg_sq"):  # fused Adam pairs elements by their place in memory
+            moment[name] = torch.empty_like(parameter).copy_(moment[name])  # channels_last, as the weights

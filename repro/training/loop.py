@@ -1,142 +1,221 @@
-"""The training loop: Adam, the paper's schedule in steps, validation, checkpoints, plain progress lines."""
+"""The training loop: Adam, the paper's schedule in steps, validation, checkpoints, on one process or many."""
 
 import csv
 import io
-import logging
 import math
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 
 from repro.colorizer import Colorizer
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.initialization import kmeans_initialize, random_initialize
 from repro.network import ColorizationNet
-from repro.training.batches import center_crops, to_example, training_crops
-from repro.training.checkpoints import load_state, photos_fingerprint, save_state
+from repro.training.batches import center_crops, check_size, cut, feed_of, sample_crops, to_example
+from repro.training.checkpoints import (
+    KEEP,
+    checkpoints,
+    kept,
+    load_state,
+    photos_fingerprint,
+    save_state,
+    writing_to,
+)
+from repro.training.processes import StopRequest, autocast, fastest_precision, open_fabric, summed
+from repro.training.progress import Progress, TrainingDiverged
 from repro.training.settings import expect, learning_rate
 from repro.weights import save_weights, write_atomically
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+__all__ = ["TrainingDiverged", "TrainingResult", "TrainingStopped", "train"]
 
 SAMPLE = 48  # photographs that initialisation looks at
-PROGRESS_SECONDS = 5
 
 
-class TrainingDiverged(Exception):
-    """The loss is no longer a number."""
+class TrainingStopped(Exception):
+    """Asked to stop; the state is saved, and the same run continues from there."""
 
 
 @dataclass(frozen=True)
 class TrainingResult:
     """What a run leaves: `weights` (the best by validation loss), `curve` (CSV), `history` (its rows as
-    dicts)."""
+    dicts); and the `precision` and `device` it ran in."""
 
     weights: Path
     curve: Path
     history: list
+    precision: str
+    device: str
 
 
-def best_precision(device_type):
-    """bf16-mixed where the hardware multiplies in bfloat16, else 32-true."""
-    if device_type == "cpu":
-        return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
-    return "bf16-mixed" if device_type == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+def train(
+    photos, validation, settings, objective, folder, report=print, checkpoint_every=1000, keep=KEEP, fabric=None
+):
+    """Train one objective.
+
+    photos: (N, S, S, 3) uint8 array, may be memory-mapped, or `Shards`.  validation: (N, S, S, 3) uint8
+    array; shards are read at its size.  settings: TrainingSettings.  objective: Objective.
+    folder: where best.safetensors, curve.csv and checkpoints are written; if there are checkpoints of the same
+    run, training continues from the newest.  report: called with each progress line.  checkpoint_every:
+    steps; there is one at each validation, too, and after SIGTERM.  keep: so many checkpoints stay.  fabric:
+    of `open_fabric`, made if None; under torchrun every process calls this, and the first one writes.
+    Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, TrainingStopped after
+    SIGTERM, CheckpointError for a checkpoint of other settings or photographs or a full disk, ValueError if
+    settings, objective and photographs do not go together.
+    """
+    run = Run(photos, validation, settings, objective, Path(folder), report, keep, fabric or open_fabric())
+    with StopRequest(run.fabric) as stop:
+        for step in range(run.start, settings.steps):
+            rate = learning_rate(settings.schedule, step, settings.steps)
+            for group in run.optimizer.param_groups:
+                group["lr"] = rate
+            loss = run.step(*run.feed.batch(step))
+            run.progress.add(step, loss, rate)
+            done, stopping = step + 1, stop.agreed(step + 1)
+            validating = done % settings.validate_every == 0 or done == settings.steps
+            if validating:
+                run.validate(done, rate)
+            if validating or stopping or done % checkpoint_every == 0:
+                run.save(done)
+            if stopping and done < settings.steps:
+                raise TrainingStopped(f"stopped after step {done}; the same run continues from {folder}")
+    found = run.folder / "best.safetensors", run.folder / "curve.csv", run.history
+    return TrainingResult(*found, run.precision, run.fabric.device.type)
 
 
-def build_network(settings, objective, photos):
-    """A network, initialised as the settings say: from a sample of the photographs (N, S, S, 3) uint8, or at
-    random."""
+class Run:
+    """All that a training consists of, as it stood at its newest checkpoint if there is one."""
+
+    def __init__(self, photos, validation, settings, objective, folder, report, keep, fabric):
+        _check(photos, validation, settings, objective, fabric.world_size)
+        self.settings, self.objective, self.validation = settings, objective, validation
+        self.folder, self.keep, self.fabric, self.first = folder, keep, fabric, fabric.global_rank == 0
+        self.report = report if self.first else lambda line: None
+        size, device = validation.shape[1], fabric.device
+        new = self.first and not checkpoints(folder)
+        network = build_network(settings, objective, photos, size, empty=not new)
+        self.network = network.to(device, memory_format=torch.channels_last)
+        optimizer = adam(self.network, settings)
+        saved = load_state(folder, self.network, optimizer, settings, photos, objective.bins, self.report)
+        self.start, self.history = saved.get("step", 0), saved.get("history", [])
+        self.precision = saved.get("precision") or fastest_precision(settings.precision, fabric)
+        self.header = {
+            "settings": asdict(settings), "short_side": size, "trained_on": len(photos),
+            "photos": photos_fingerprint(photos), "precision": self.precision, "processes": fabric.world_size,
+        }  # fmt: skip
+        compiled = torch.compile if settings.compiled else lambda function: function
+        self.model, self.optimizer = fabric.setup(compiled(self.network), optimizer)
+        self.example = compiled(self._example) if device.type == "cuda" else self._example
+        self.resident = objective.on(device)
+        self.feed = feed_of(photos, size, settings, fabric, self.start)
+        self.feed.skipped = saved.get("skipped", 0) if self.first else 0
+        self._introduce(len(photos), saved.get("processes", fabric.world_size))
+        self.progress = Progress(settings, self.report, saved.get("running", (0.0, 0)), lambda: kept(folder))
+
+    def _introduce(self, count, processes):
+        s, world = self.settings, self.fabric.world_size
+        if processes != world:
+            self.report(f"the checkpoint is of {processes} processes, here are {world}: not bit for bit the same run")
+        self.report(
+            f"{s.objective}: {f'continuing at step {self.start}' if self.start else 'starting'}, {s.steps} steps of "
+            f"{s.batch} crops of {s.crop} px from {count} photographs, width {s.width:g}, {self.precision} on "
+            f"{self.fabric.device.type}" + (f", {world} processes" if world > 1 else "")
+        )
+
+    def _example(self, photos, where):
+        """Crop, mirror, Lab and soft encoding: what the network is given, and the targets."""
+        lightness, ab = to_example(cut(photos, where, self.settings.crop))
+        return lightness.contiguous(memory_format=torch.channels_last), self.resident.targets(ab)
+
+    def step(self, photos, where):
+        """One step of Adam on the crops `where` of photographs, as `cut` takes them.
+
+        Returns the loss, a scalar tensor on the device; nothing here makes the host wait for a GPU.
+        """
+        parts, total = self.settings.accumulate, 0.0
+        each = where.shape[1] // parts
+        for part in range(parts):
+            lightness, targets = self.example(photos, where[:, part * each : (part + 1) * each])
+            with self.fabric.no_backward_sync(self.model, enabled=part + 1 < parts):
+                with autocast(self.precision, self.fabric.device):
+                    output = self.model(lightness)
+                loss = self.resident.loss_to(output, targets, overwrite=True) / parts
+                self.fabric.backward(loss)
+            total = total + loss.detach()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return total
+
+    def validate(self, done, rate):
+        """Measure, add a row to the history and the curve, keep the weights if they are the best so far."""
+        self.progress.collect()
+        scores = validate(
+            self.network, self.objective, self.validation, self.settings.crop, self.precision, self.fabric
+        )
+        self.progress.check(done - 1, scores["validation_loss"])
+        best = min((row["validation_loss"] for row in self.history), default=math.inf)
+        self.history.append(
+            {
+                "step": done,
+                "learning_rate": rate,
+                "training_loss": self.progress.mean_loss(),
+                **scores,
+                "photos_per_second": self.progress.photos_per_second(),
+            }
+        )
+        self.report(f"  step {done}: validation loss {scores['validation_loss']:.4f}, AuC {scores['auc']:.3f}")
+        if not self.first:
+            return
+        with writing_to(self.folder):
+            if scores["validation_loss"] < best or not (self.folder / "best.safetensors").exists():
+                header = self.header | {"step": done, "scores": scores}
+                save_weights(self.folder / "best.safetensors", self.network, self.objective, **header)
+            write_curve(self.folder / "curve.csv", self.history)
+
+    def save(self, done):
+        """A checkpoint, written by the first process while the others wait."""
+        self.progress.collect()
+        skipped = int(summed(torch.tensor(float(self.feed.skipped)), self.fabric))
+        if skipped:
+            self.report(f"  {skipped} broken photographs passed over so far")
+        if self.first:
+            state = {"history": self.history, "running": self.progress.running, "skipped": skipped}
+            save_state(
+                self.folder, self.network, self.optimizer, self.objective, done, self.header | state, self.keep
+            )
+        self.fabric.barrier()
+        self.progress.resume()
+
+
+def _check(photos, validation, settings, objective, processes):
+    wanted = f"the settings are for {settings.objective}, so the objective must be too"
+    expect(objective.name == settings.objective, wanted, objective.name)
+    each = settings.accumulate * processes
+    expect(
+        settings.batch % each == 0,
+        f"the batch must be a multiple of {each} (accumulate {settings.accumulate}, processes {processes})",
+        settings.batch,
+    )
+    for split in (photos, validation):
+        if hasattr(split, "shape"):
+            check_size(split, settings.crop)
+
+
+def build_network(settings, objective, photos, size=None, empty=False):
+    """A network, initialised as the settings say: from a sample of the photographs, or at random.
+
+    photos: (N, S, S, 3) uint8, or shards, read at `size`.  empty: without weights that mean anything; they come from elsewhere.
+    """
     torch.manual_seed(settings.seed)
     network = ColorizationNet(settings.width, objective.outputs)
+    if empty:
+        return network
     if settings.initialization == "kmeans":
-        crops = training_crops(photos, min(SAMPLE, len(photos)), settings.crop, settings.seed + 1, 0)
+        crops = sample_crops(photos, SAMPLE, size, settings.crop, settings.seed + 1)
         kmeans_initialize(network, to_example(crops)[0], seed=settings.seed)
     else:
         random_initialize(network, settings.initialization)
     return network
-
-
-def train(photos, validation, settings, objective, folder, report=print):
-    """Train one objective.
-
-    photos, validation: (N, S, S, 3) uint8 arrays, may be memory-mapped.  settings: TrainingSettings.
-    objective: Objective.
-    folder: where best.safetensors, last.safetensors and curve.csv are written; if last.safetensors of the
-    same settings is there, training continues from it.  report: called with each progress line.
-    Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, CheckpointError for a
-    checkpoint of other settings or photographs, ValueError if settings, objective and photographs do not go
-    together.
-    """
-    wanted = f"the settings are for {settings.objective}, so the objective must be too"
-    expect(objective.name == settings.objective, wanted, objective.name)
-    for split in (photos, validation):
-        center_crops(split[:1], settings.crop)
-    folder = Path(folder)
-    probe = Fabric(accelerator="auto", devices=1)
-    precision = best_precision(probe.device.type) if settings.precision == "auto" else settings.precision
-    fabric = Fabric(accelerator="auto", devices=1, precision=precision)
-    network = build_network(settings, objective, photos).to(fabric.device, memory_format=torch.channels_last)
-    optimizer = adam(network, settings)
-    start, history = (
-        load_state(folder, network, optimizer, settings, photos, objective.bins)
-        if (folder / "last.safetensors").exists()
-        else (0, [])
-    )
-    model, optimizer = fabric.setup(network, optimizer)
-    header = {
-        "settings": asdict(settings),
-        "short_side": photos.shape[1],
-        "trained_on": len(photos),
-        "photos": photos_fingerprint(photos),
-    }
-    report(
-        f"{settings.objective}: {'continuing at step ' + str(start) if start else 'starting'}, {settings.steps} steps of {settings.batch} crops of "
-        f"{settings.crop} px from {len(photos)} photographs, width {settings.width:g}, {precision} on {fabric.device.type}"
-    )
-    clock = Clock(settings, report)
-    best = min((row["validation_loss"] for row in history), default=math.inf)
-    for step in range(start, settings.steps):
-        rate = learning_rate(settings.schedule, step, settings.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        crops = training_crops(photos, settings.batch, settings.crop, settings.seed, step)
-        loss = training_step(fabric, model, optimizer, objective, crops)
-        if not math.isfinite(loss):
-            raise TrainingDiverged(_diverged(settings, step, rate, loss, folder, history))
-        clock.tick(step, loss, rate)
-        if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:
-            scores = validate(model, objective, validation, settings.crop)
-            if not math.isfinite(scores["validation_loss"]):
-                raise TrainingDiverged(
-                    _diverged(settings, step, rate, scores["validation_loss"], folder, history)
-                )
-            history.append(
-                {
-                    "step": step + 1,
-                    "learning_rate": rate,
-                    "training_loss": clock.mean_loss(),
-                    **scores,
-                    "photos_per_second": clock.photos_per_second(),
-                }
-            )
-            report(
-                f"  step {step + 1}: validation loss {scores['validation_loss']:.4f}, AuC {scores['auc']:.3f}"
-            )
-            network.train()
-            if scores["validation_loss"] < best or not (folder / "best.safetensors").exists():
-                best = min(best, scores["validation_loss"])
-                save_weights(
-                    folder / "best.safetensors", network, objective, step=step + 1, scores=scores, **header
-                )
-            save_state(folder, network, optimizer, objective, step + 1, history, header)
-            write_curve(folder / "curve.csv", history)
-            clock.resume()
-    return TrainingResult(folder / "best.safetensors", folder / "curve.csv", history)
 
 
 def adam(network, settings):
@@ -147,74 +226,30 @@ def adam(network, settings):
     )
 
 
-def training_step(fabric, model, optimizer, objective, rgb8):
-    """One step on crops (N, crop, crop, 3) uint8.  Returns the loss, a float; one that is not finite changes
-    no weight."""
-    lightness, ab = fabric.to_device(to_example(rgb8))
-    loss = objective.loss(model(lightness.contiguous(memory_format=torch.channels_last)), ab)
-    value = loss.item()
-    if math.isfinite(value):
-        fabric.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return value
-
-
-@torch.no_grad()
-def validate(model, objective, photos, crop, batch=64):
+@torch.inference_mode()
+def validate(network, objective, photos, crop, precision, fabric, batch=64):
     """Loss and both AuC figures on the middles of the photographs: {"validation_loss", "auc",
-    "auc_rebalanced"}.
+    "auc_rebalanced"}.  Each process measures a part of them; all get the same answer.
 
     A loss that is not finite is handed back alone: no colour can be made of such an output.
     """
-    model.eval()
-    colorizer = Colorizer(model, objective.bins, objective.name)
-    accuracy, losses = RawAccuracy(objective.bins), []
-    for first in range(0, len(photos), batch):
-        lightness, ab = to_example(center_crops(photos[first : first + batch], crop))
-        output = colorizer.predict(lightness)
-        losses.append(float(objective.loss(output, ab)) * len(ab))
-        if not math.isfinite(losses[-1]):
-            return {"validation_loss": losses[-1]}
+    network.eval()
+    colorizer, accuracy, losses = Colorizer(network, objective.bins, objective.name), RawAccuracy(objective.bins), 0.0
+    mine = center_crops(photos, crop)[fabric.global_rank :: fabric.world_size]
+    for first in range(0, len(mine), batch):
+        lightness, ab = (part.to(fabric.device) for part in to_example(mine[first : first + batch]))
+        with autocast(precision, fabric.device):
+            output = network(lightness.contiguous(memory_format=torch.channels_last)).float()
+        losses += float(objective.loss(output, ab)) * len(ab)
+        if not math.isfinite(losses):
+            break
         accuracy.add(colorizer.decode(output).permute(0, 2, 3, 1), ab)
-    return {
-        "validation_loss": sum(losses) / len(photos),
-        "auc": accuracy.auc(),
-        "auc_rebalanced": accuracy.auc(rebalanced=True),
-    }
-
-
-class Clock:
-    """Progress lines: rate, loss, time left.  Only training is timed, not validation."""
-
-    def __init__(self, settings, report):
-        self.settings, self.report = settings, report
-        self.busy, self.done, self.losses = 0.0, 0, []
-        self.resume()
-        self.shown = self.mark
-
-    def resume(self):
-        self.mark = time.monotonic()
-
-    def tick(self, step, loss, rate):
-        now = time.monotonic()
-        self.busy, self.mark, self.done = self.busy + now - self.mark, now, self.done + 1
-        self.losses.append(loss)
-        if now - self.shown >= PROGRESS_SECONDS or step + 1 == self.settings.steps:
-            self.shown = now
-            recent, left = self.losses[-20:], (self.settings.steps - step - 1) * self.busy / self.done
-            self.report(
-                f"  step {step + 1}/{self.settings.steps}  loss {sum(recent) / len(recent):.4f}  rate {rate:.2e}  "
-                f"{self.photos_per_second():.0f} photographs/s  {int(left // 60)} min {int(left % 60):02d} s left"
-            )
-
-    def photos_per_second(self):
-        return self.done * self.settings.batch / self.busy
-
-    def mean_loss(self):
-        """Mean loss since the last call."""
-        recent, self.losses = self.losses, []
-        return sum(recent) / len(recent)
+    network.train()
+    loss = float(summed(torch.tensor(losses, dtype=torch.float64), fabric)) / len(photos)
+    if not math.isfinite(loss):
+        return {"validation_loss": loss}
+    accuracy.reduce(lambda counts: summed(counts, fabric))
+    return {"validation_loss": loss, "auc": accuracy.auc(), "auc_rebalanced": accuracy.auc(rebalanced=True)}
 
 
 def write_curve(path, history):
@@ -224,15 +259,3 @@ def write_curve(path, history):
     writer.writeheader()
     writer.writerows(history)
     write_atomically(path, text.getvalue().encode())
-
-
-def _diverged(settings, step, rate, loss, folder, history):
-    kept = (
-        f"the last good checkpoint is {folder / 'last.safetensors'} (step {history[-1]['step']})"
-        if history
-        else "no checkpoint yet"
-    )
-    return (
-        f"the loss of {settings.objective} became {loss} at step {step}, learning rate {rate:.3g}; {kept}. "
-        f"Try a lower rate in train.schedule (now {settings.schedule!r})."
-    )

@@ -9,6 +9,7 @@ from json import dumps
 from repro.objectives import NAMES
 
 INITIALIZATIONS = ("kmeans", "he", "gaussian")
+PRECISIONS = ("auto", "bf16-mixed", "32-true")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class TrainingSettings:
     objective: str = "rebalanced"
     width: float = 1.0
     steps: int = 450_000
-    batch: int = 40
+    batch: int = 40  # photographs a step, over all processes
     crop: int = 176  # pixels, a multiple of 8
     schedule: str = "0:3e-5 200000:1e-5 375000:3e-6"
     beta1: float = 0.9
@@ -37,13 +38,15 @@ class TrainingSettings:
         "kmeans"  # or he, or gaussian (standard deviation .01, which the paper compares with)
     )
     validate_every: int = 1000  # steps
-    precision: str = "auto"  # auto: bfloat16 where the processor has it; or any of Fabric's, as 32-true
+    precision: str = "auto"  # auto: bf16-mixed where that is the faster; or 32-true
+    accumulate: int = 1  # parts of a batch that go through the network one after another, to save memory
+    compiled: bool = False  # by torch.compile: a minute at the start, then faster steps, on a GPU above all
     seed: int = 0
 
     def __post_init__(self):
         expect(self.objective in NAMES, f"objective must be one of {NAMES}", self.objective)
         expect(self.width > 0, "width must be positive", self.width)
-        for name in ("steps", "batch", "validate_every"):
+        for name in ("steps", "batch", "validate_every", "accumulate"):
             expect(getattr(self, name) >= 1, f"{name} must be at least 1", getattr(self, name))
         expect(
             self.crop >= 16 and self.crop % 8 == 0,
@@ -55,6 +58,12 @@ class TrainingSettings:
             f"initialization must be one of {INITIALIZATIONS}",
             self.initialization,
         )
+        expect(self.precision in PRECISIONS, f"precision must be one of {PRECISIONS}", self.precision)
+        expect(
+            self.batch % self.accumulate == 0,
+            f"accumulate must divide the batch of {self.batch}",
+            self.accumulate,
+        )
         learning_rate(self.schedule, 0, self.steps)
 
     @property
@@ -65,6 +74,13 @@ class TrainingSettings:
     def key(self):
         """Short name of these settings: a run is continued only by the same settings."""
         return f"{self.objective}-{sha256(dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]}"
+
+
+def settings_of(params, objective):
+    """The TrainingSettings of params.yaml, read as a dict: what page 04 of the pipeline trains with."""
+    train = {name: value for name, value in params["train"].items() if name != "objectives"}
+    train |= {name: params["encoding"][name] for name in ("neighbours", "sigma")}
+    return TrainingSettings(objective, **train, uniform_mix=params["prior"]["uniform_mix"])
 
 
 def expect(condition, rule, value):

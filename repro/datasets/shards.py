@@ -1,0 +1,398 @@
+"""A tree of photographs, of any number, as WebDataset shards: tar files to be streamed by `stream.py`.
+
+<out>/train-000000.tar   records <key>.jpg, <key>.cls (label as text), <key>.txt (name in the tree)
+<out>/train-000000.json  while writing: vouches for the finished shard of that name
+<out>/manifest.json      written last: every shard's count, bytes and sha256, the classes, what was left out
+
+Photographs are dealt to shards in a fixed random order, so each shard is a fair sample of its split, and the
+same photographs and settings give the same bytes.  What was interrupted goes on with the shards that are
+missing.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import tarfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+import torch
+from PIL import ExifTags, Image
+
+from repro.datasets.folder import SPLITS, FolderSource, Item, SourceError, unit_hash
+from repro.datasets.photos import PhotoError, is_colorful, read_photo, resize_short
+from repro.datasets.prepared import GRAY
+from repro.datasets.stream import MANIFEST, VERSION, ShardError, open_shards
+from repro.weights import write_atomically
+
+LONGEST = 4  # short sides: what is longer loses both ends
+_FINER = 2  # a reduced decoding has at least so many times the pixels wanted a side
+
+
+# ---- the command ----
+
+
+def run(options):
+    """python -m repro shards: write or verify; returns the exit code."""
+    try:
+        if options.verify:
+            return _print_faults(options.verify)
+        if not (options.folder and options.out):
+            raise SourceError("give the FOLDER of photographs and --out DIR, or --verify DIR_OR_URL")
+        write_shards(
+            options.folder,
+            options.out,
+            options.short_side,
+            options.per_shard,
+            options.held_out,
+            options.quality,
+            options.workers,
+            options.duplicate_check,
+        )
+    except (SourceError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write_shards(
+    folder,
+    out,
+    short_side=256,
+    per_shard=1000,
+    held_out=10000,
+    quality=90,
+    workers=None,
+    find_duplicates=True,
+):
+    """Write a folder's three splits as shards; returns the manifest, a dict.
+
+    folder, held_out, find_duplicates: as in FolderSource.  short_side: pixels; the aspect is kept, up to 1:4.
+    quality: of the JPEGs, which keep colour at full resolution.  workers: processes (default: all cores).
+    Grayscale and broken photographs are left out; the manifest names them.
+    Raises SourceError, in one line, when `out` cannot be written or holds another plan, when there are no
+    photographs, or when a worker dies; finished shards are kept, and the same call goes on with the others.
+    """
+    if min(short_side, per_shard, held_out, quality) < 1 or quality > 100 or (workers or 1) < 1:
+        raise ValueError(
+            "--short-side, --per-shard, --held-out, --quality (up to 100) and --workers start at 1"
+        )
+    out = Path(out).expanduser()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        source = FolderSource(folder, find_duplicates, held_out)
+        tasks = _tasks(source, out, short_side, per_shard, quality)
+        plan = _plan(source, tasks, short_side, per_shard, quality)
+        old, done = _what_is_there(out, plan)
+        missing = [task for task in tasks if task.name not in done]
+        if missing or old is None:
+            for leftover in out.glob(".*.part"):
+                leftover.unlink()
+            _write_missing(missing, done, plan, len(tasks), workers or os.cpu_count() or 1)
+            old = _manifest(source, tasks, done, plan)
+            write_atomically(out / MANIFEST, json.dumps(old, indent=1).encode())
+            _print_summary(out, old)
+        else:
+            print(f"{out}: all {len(tasks)} shards are there; nothing to do")
+        for task in tasks:
+            (out / f"{task.name}.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise SourceError(
+            f"cannot write to {out}: {error.strerror or error}; what is finished is kept: mend this and give "
+            "the same command again"
+        ) from error
+    return old
+
+
+# ---- the plan ----
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One shard.  first: key of its first photograph."""
+
+    name: str
+    split: str
+    root: Path
+    out: Path
+    first: int
+    items: tuple[Item, ...]
+    short_side: int
+    quality: int
+
+
+def _tasks(source, out, short_side, per_shard, quality):
+    tasks = []
+    for split in SPLITS:
+        items = sorted(source.items(split), key=lambda item: (unit_hash(f"shards {item.name}"), item.name))
+        for number, first in enumerate(range(0, len(items), per_shard)):
+            part, name = tuple(items[first : first + per_shard]), f"{split}-{number:06d}"
+            tasks.append(_Task(name, split, source.root, out, first, part, short_side, quality))
+    return tasks
+
+
+def _plan(source, tasks, short_side, per_shard, quality):
+    """What two runs must have in common to be one: a dict of short values."""
+    names, counts = hashlib.sha256(repr(source.classes).encode()), Counter()
+    for task in tasks:
+        counts[task.split] += len(task.items)
+        for item in task.items:
+            names.update(f"{task.name}\0{item.label}\0{item.name}\0".encode("utf-8", "surrogateescape"))
+    counted = {f"{split} photographs": counts[split] for split in SPLITS}
+    sizes = {"short side": short_side, "photographs a shard": per_shard, "quality": quality}
+    return {**sizes, **counted, "hash of their names": names.hexdigest()[:16]}
+
+
+def _what_is_there(out, plan):
+    """(manifest or None, {shard name: its entry} of the finished shards).  Raises SourceError for another
+    plan."""
+    manifest, entries = _read_json(out / MANIFEST), {}
+    if manifest:
+        _require_same(plan, manifest["plan"], out)
+        entries = {
+            Path(shard["name"]).stem: shard | {"left_out": []}
+            for split in manifest["splits"].values()
+            for shard in split["shards"]
+        }
+        if entries:  # a shard that is written anew names those of its own once more
+            next(iter(entries.values()))["left_out"] = manifest["left_out"]
+    for path in (path for split in SPLITS for path in out.glob(f"{split}-{'[0-9]' * 6}.json")):
+        entry = _read_json(path)
+        if entry:
+            _require_same(plan, entry.pop("plan"), out)
+            entries[path.stem] = entry
+    whole = {
+        name: entry
+        for name, entry in entries.items()
+        if (out / f"{name}.tar").is_file() and (out / f"{name}.tar").stat().st_size == entry["bytes"]
+    }
+    return manifest, whole
+
+
+def _read_json(path):
+    """A manifest or sidecar; None where there is none of ours."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if isinstance(content, dict) and "plan" in content else None
+
+
+def _require_same(plan, old, out):
+    differs = [f"{key} {old.get(key)} there, {plan[key]} now" for key in plan if old.get(key) != plan[key]]
+    if differs:
+        raise SourceError(
+            f"{out} holds shards of another plan ({'; '.join(differs)}); choose another --out, or empty that "
+            "one"
+        )
+
+
+def _manifest(source, tasks, done, plan):
+    """The whole that is written last.  done: {shard name: entry}."""
+    splits, left_out = {split: [] for split in SPLITS}, {}
+    for task in tasks:
+        entry = done[task.name]
+        splits[task.split].append({key: entry[key] for key in ("name", "count", "bytes", "sha256")})
+        left_out |= {photo["name"]: photo for photo in entry["left_out"]}
+    return {
+        "format": "repro shards",
+        "version": VERSION,
+        "short_side": plan["short side"],
+        "quality": plan["quality"],
+        "classes": list(source.classes),
+        "splits": {
+            split: {"count": sum(shard["count"] for shard in shards), "shards": shards}
+            for split, shards in splits.items()
+        },
+        "left_out": sorted(left_out.values(), key=lambda photo: photo["name"]),
+        "plan": plan,
+    }
+
+
+# ---- many shards ----
+
+
+def _write_missing(missing, done, plan, total, workers):
+    """Write shards, by processes where there are several; fills `done` and prints a line for each."""
+    began, seen, left_out = time.monotonic(), 0, 0
+    for number, (task, entry) in enumerate(_written(missing, plan, workers), 1):
+        done[task.name] = entry
+        seen += len(task.items)
+        left_out += len(entry["left_out"])
+        elapsed = time.monotonic() - began
+        print(
+            f"[{total - len(missing) + number}/{total}] {entry['name']}: {entry['count']} photographs; "
+            f"{seen / elapsed:.0f} a second, {left_out} left out, "
+            f"{_duration(elapsed / number * (len(missing) - number))} left",
+            flush=True,
+        )
+
+
+def _written(tasks, plan, workers):
+    """(task, entry) of each shard, as it is finished."""
+    if workers == 1 or len(tasks) < 2:
+        yield from ((task, _write_shard(task, plan)) for task in tasks)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=spawn, initializer=_start_worker)
+    try:
+        futures = {pool.submit(_write_shard, task, plan): task for task in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise SourceError(
+            "a worker process was killed, perhaps for want of memory; finished shards are kept: give the "
+            "same command again, with fewer --workers if it happens again"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)  # those in hand are finished first
+
+
+def _start_worker():
+    """Ctrl-C is the parent's business; without a parent there is nothing to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _duration(seconds):
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+def _print_summary(out, manifest):
+    counts = ", ".join(f"{split} {manifest['splits'][split]['count']}" for split in SPLITS)
+    print(f"{out}: {counts} photographs, {len(manifest['left_out'])} left out (named in {MANIFEST})")
+    reasons = Counter(photo["reason"] for photo in manifest["left_out"])
+    for reason, count in reasons.most_common(5):
+        print(f"  {count}: {reason}")
+
+
+# ---- one shard ----
+
+
+def _write_shard(task, plan):
+    """Write <name>.tar, then <name>.json; returns what that holds but the plan."""
+    buffer, left_out = BytesIO(), []
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for key, item in enumerate(task.items, task.first):
+            try:
+                jpeg = small_jpeg(_file_bytes(task.root, item.name), item.name, task.short_side, task.quality)
+            except PhotoError as error:
+                left_out.append({"name": item.name, "reason": error.reason})
+                continue
+            name = item.name.encode("utf-8", "surrogateescape")
+            for suffix, content in (("jpg", jpeg), ("cls", b"%d" % item.label), ("txt", name)):
+                member = tarfile.TarInfo(f"{key:08d}.{suffix}")  # time and owner are zero
+                member.size = len(content)
+                tar.addfile(member, BytesIO(content))
+    entry = {
+        "name": f"{task.name}.tar",
+        "count": len(task.items) - len(left_out),
+        "bytes": buffer.tell(),
+        "sha256": hashlib.sha256(buffer.getbuffer()).hexdigest(),
+        "left_out": left_out,
+    }
+    write_atomically(task.out / entry["name"], buffer.getbuffer())
+    write_atomically(task.out / f"{task.name}.json", json.dumps(entry | {"plan": plan}).encode())
+    return entry
+
+
+def _file_bytes(root, name):
+    path = root / name
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if not path.parent.is_dir():  # not one photograph but the disk is gone
+            raise SourceError(f"{path.parent} is gone; finished shards are kept") from error
+        raise PhotoError(name, f"cannot be opened: {error.strerror}") from error
+
+
+def small_jpeg(data, name, short_side, quality):
+    """A photograph's file as a JPEG with the short side `short_side` pixels long and the long one at most
+    LONGEST times that, cut on both ends; colour at full resolution (4:4:4).
+
+    Raises PhotoError for a broken or a grayscale photograph.
+    """
+    photo = _read_reduced(data, name, short_side)
+    height, width = photo.shape[:2]
+    most = LONGEST * min(height, width)
+    top, left = max(0, height - most) // 2, max(0, width - most) // 2
+    photo = resize_short(photo[top : top + most, left : left + most], short_side)
+    if not is_colorful(photo):
+        raise PhotoError(name, GRAY)
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(photo), quality, "RGB", "444")
+
+
+def _read_reduced(data, name, short):
+    """`read_photo`, where a large plain JPEG is decoded at half its size, 3/8, 1/4 or 1/8, but never at less
+    than twice `short`.
+
+    After `resize_short` the two differ by 0.6 levels of 255 on average and up to some 25 at sharp edges (JPEG
+    at quality 90 changes 2 on average), and the long side may be a pixel longer.
+    """
+    try:
+        with Image.open(BytesIO(data), formats=("JPEG",)) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            if (
+                image.format == "JPEG"
+                and image.mode == "RGB"
+                and not turned
+                and "icc_profile" not in image.info
+            ):
+                least = _FINER * short
+                return simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least, min_factor=2)
+    except Exception:  # what is odd about it is for `read_photo` to say
+        pass
+    return read_photo(data, name)
+
+
+# ---- verifying ----
+
+
+def faults(location):
+    """Yields (shard, None or what is wrong with it in one line) for all shards of a folder or URL.
+
+    Raises ShardError where there is no manifest.
+    """
+    shards = open_shards(location)
+    for split in SPLITS:
+        for shard in shards.splits[split]:
+            try:
+                same = hashlib.sha256(shards.fetch(shard)).hexdigest() == shard.sha256
+                yield (
+                    shard,
+                    None if same else f"{shard.name}: its bytes are not those that were written (sha256)",
+                )
+            except ShardError as error:
+                yield shard, str(error)
+
+
+def _print_faults(location):
+    count = wrong = 0
+    for count, (_, fault) in enumerate(faults(location), 1):
+        if fault:
+            wrong += 1
+            print(fault, file=sys.stderr)
+        if count % 100 == 0:
+            print(f"{count} shards verified, {wrong} faulty", flush=True)
+    print(f"{location}: {count} shards, {wrong} faulty")
+    if wrong:
+        print("delete what is faulty and write it again with the command that wrote it", file=sys.stderr)
+    return 1 if wrong else 0

@@ -1,0 +1,129 @@
+"""python -m repro train: one objective from the command line, as page 04 trains it; under torchrun on many GPUs.
+
+    torchrun --nproc-per-node 8 -m repro train --objective rebalanced
+"""
+
+import io
+import sys
+from pathlib import Path
+
+from repro import paths
+
+STOPPED = 143  # the exit code of a process that SIGTERM ended
+
+
+def add_train(commands):
+    """Add the command to the parser of python -m repro."""
+    command = commands.add_parser(
+        "train",
+        help="train one objective, on one process or, under torchrun, on many",
+        description="Train one objective on the prepared photographs with the settings of params.yaml. The same "
+        "command again continues an interrupted run; page 04 of the pipeline takes over a finished one.",
+    )
+    command.add_argument("--objective", default="rebalanced", help="regression, classification or rebalanced")
+    command.add_argument("--params", default="params.yaml", metavar="FILE", help="settings (params.yaml)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="another value, as train.width=0.5"
+    )
+    command.add_argument("--data", metavar="DIR", help="prepared photographs (outputs/data)")
+    command.add_argument("--prior", metavar="FILE", help="of page 01 (outputs/prior.npz); made if missing")
+    command.add_argument("--folder", metavar="DIR", help="of the run (runs/<its settings>)")
+    command.add_argument("--checkpoint-every", type=int, default=1000, metavar="N", help="steps (1000)")
+    command.add_argument("--keep", type=int, default=3, metavar="K", help="so many checkpoints (3)")
+    command.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
+    command.set_defaults(run=run_train)
+
+
+def run_train(options):
+    """Train; returns the exit code: 0 when finished, 143 after SIGTERM, 1 with one line that says what is
+    wrong."""
+    from repro.datasets.sources import SourceError
+    from repro.training.checkpoints import CheckpointError
+    from repro.training.loop import TrainingDiverged, TrainingStopped
+
+    try:
+        result = _train(options)
+    except TrainingStopped as error:
+        print(error, file=sys.stderr)
+        return STOPPED
+    except (CheckpointError, TrainingDiverged, SourceError, FileNotFoundError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if result is not None:
+        print(f"finished: {result.weights}; `dvc repro` goes on from there")
+    return 0
+
+
+def _train(options):
+    from repro.bins import ab_bins
+    from repro.datasets.sources import load_prepared, to_train_on
+    from repro.objectives import Objective
+    from repro.prior import rebalancing_weights
+    from repro.training.checkpoints import run_name
+    from repro.training.loop import train
+    from repro.training.processes import open_fabric
+    from repro.training.settings import expect, settings_of
+
+    params = read_params(options.params, options.set)
+    settings = settings_of(params, options.objective)
+    for name in ("checkpoint_every", "keep"):
+        value = getattr(options, name)
+        expect(value >= 1, f"--{name.replace('_', '-')} must be at least 1", value)
+    data = Path(options.data or paths.OUTPUTS / "data")
+    photos, validation = to_train_on(load_prepared(data, "train")), load_prepared(data, "val").photos
+    fabric, bins, class_weights = open_fabric(options.accelerator), ab_bins(), None
+    if options.objective == "rebalanced":
+        file = Path(options.prior or paths.OUTPUTS / "prior.npz")
+        smoothed = smoothed_prior(file, photos, validation.shape[1], bins, params["prior"], fabric)
+        class_weights = rebalancing_weights(smoothed, settings.uniform_mix)
+    objective = Objective(options.objective, bins, class_weights, settings.neighbours, settings.sigma)
+    folder = Path(options.folder or paths.RUNS / run_name(settings, photos, objective))
+    report = lambda line: print(line, flush=True)
+    result = train(
+        photos, validation, settings, objective, folder, report, options.checkpoint_every, options.keep, fabric
+    )
+    return result if fabric.global_rank == 0 else None
+
+
+def read_params(file, changes=()):
+    """params.yaml as a dict, with changes such as "train.width=0.5", their values read as YAML.
+
+    Raises ValueError for a change of a setting that there is not, FileNotFoundError for the file.
+    """
+    import yaml
+
+    params = yaml.safe_load(Path(file).read_text())
+    for change in changes:
+        key, found, value = change.partition("=")
+        section, _, name = key.partition(".")
+        if not found or name not in params.get(section, {}):
+            raise ValueError(f"--set takes SECTION.NAME=VALUE of a setting in {file}, got {change!r}")
+        params[section][name] = yaml.safe_load(value)
+    return params
+
+
+def smoothed_prior(file, photos, size, bins, wanted, fabric):
+    """The smoothed prior (Q,) of prior.npz; where there is none, estimated by all processes and written, as
+    page 01 does.
+
+    photos: array, or shards read at `size`.  wanted: the section `prior` of params.yaml.
+    """
+    import numpy as np
+    import torch
+
+    from repro.prior import empirical_prior, rebalancing_weights, smooth
+    from repro.training.batches import true_colors
+    from repro.training.processes import summed
+    from repro.weights import write_atomically
+
+    if fabric.broadcast(file.exists()):
+        return torch.from_numpy(np.load(file)["smoothed"])
+    colors = true_colors(photos, size, wanted["photographs"], fabric.global_rank, fabric.world_size)
+    prior = empirical_prior(colors, bins, wanted["soft"], lambda counts: summed(counts, fabric))
+    smoothed = smooth(prior, bins, wanted["smoothing"])
+    if fabric.global_rank == 0:
+        content = io.BytesIO()
+        weights = rebalancing_weights(smoothed, wanted["uniform_mix"])
+        np.savez(content, prior=prior, smoothed=smoothed, weights=weights)
+        write_atomically(file, content.getvalue())
+    return smoothed

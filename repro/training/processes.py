@@ -1,0 +1,99 @@
+"""Where a run runs: one process or many, on which device, in which precision, and how it is asked to stop."""
+
+import logging
+import os
+import signal
+import threading
+import time
+
+import torch
+from lightning_fabric import Fabric
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+
+ASK_EVERY = 10  # steps between which processes agree on stopping
+
+
+def open_fabric(accelerator="auto"):
+    """A Fabric for this process alone or, under torchrun, for its part of them all (DDP: nccl on GPUs, gloo on
+    processors)."""
+    world, local = 1, 1
+    if torch.distributed.is_torchelastic_launched():
+        world, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    strategy = "ddp" if world > 1 else "auto"
+    fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=local, num_nodes=world // local)
+    fabric.launch()
+    return fabric
+
+
+def autocast(precision, device):
+    """Context in which the network computes: in bfloat16 where `precision` says so."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+
+
+def fastest_precision(precision, fabric):
+    """"auto" resolved: bf16-mixed where the device multiplies faster in bfloat16, else 32-true.
+
+    On a processor it is measured: some have the instructions and are slower with them.  The first process
+    decides for all, and a run keeps what it began with.
+    """
+    if precision != "auto":
+        return precision
+    device, faster = fabric.device, False
+    if device.type == "cuda":
+        faster = torch.cuda.is_bf16_supported()
+    elif device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        faster = bfloat16_speedup() > 1.1
+    return fabric.broadcast("bf16-mixed" if faster else "32-true")
+
+
+def bfloat16_speedup(rounds=3):
+    """How many times faster a convolution of the network's kind, forward and backward, is in bfloat16 on the
+    processor."""
+    convolution = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
+    features = torch.randn(8, 64, 32, 32).contiguous(memory_format=torch.channels_last).requires_grad_()
+    best = {}
+    for _ in range(rounds + 1):  # the first round warms up and is beaten by the others
+        for precision in ("32-true", "bf16-mixed"):
+            began = time.perf_counter()
+            with autocast(precision, features.device):
+                output = convolution(features)
+            output.float().sum().backward()
+            best[precision] = min(best.get(precision, 9e9), time.perf_counter() - began)
+    return best["32-true"] / best["bf16-mixed"]
+
+
+def summed(tensor, fabric):
+    """The sum of the processes' tensors, on the CPU."""
+    if fabric.world_size == 1:
+        return tensor
+    return fabric.all_reduce(tensor.to(fabric.device), reduce_op="sum").cpu()
+
+
+class StopRequest:
+    """Within this context SIGTERM does not end the process; `agreed` tells the loop that it came."""
+
+    def __init__(self, fabric):
+        self.fabric, self.asked, self.before = fabric, False, None
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGTERM, self._ask)
+        return self
+
+    def _ask(self, *_):
+        self.asked = True
+
+    def agreed(self, step):
+        """Has any process been asked?  All get the same answer at the same step."""
+        if self.fabric.world_size == 1:
+            return self.asked
+        if step % ASK_EVERY:
+            return False
+        asked = torch.tensor(float(self.asked), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)
+
+    def __exit__(self, *error):
+        if self.before is not None:
+            signal.signal(signal.SIGTERM, self.before)
