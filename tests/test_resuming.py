@@ -327,3 +327,61 @@ def test_page_04_trains_with_the_commands_settings():
         if name != "objectives":
             assert handed[name].strip('"') == f"${{train.{name}}}" and name in used, name
     assert settings_of(params, "rebalanced").sigma == params["encoding"]["sigma"]
+
+
+# -- from shards -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """24 painted scenes of 40 x 32 pixels in shards of 4, one of their records overwritten."""
+    from PIL import Image
+
+    from repro.datasets.shards import write_shards
+    from repro.datasets.stream import open_shards
+
+    root = tmp_path_factory.mktemp("shards")
+    for split, count in (("train", 24), ("test", 4), ("val", 4)):
+        for number, scene in enumerate(WorldSource().bulk(split, 40, count)[0]):
+            file = root / "photographs" / split / "scene" / f"{number:02d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(scene[:32]).save(file)
+    write_shards(root / "photographs", root / "out", short_side=32, per_shard=4, workers=1)
+    first = root / "out/train-000000.tar"
+    content = bytearray(first.read_bytes())
+    start = content.index(b"\xff\xd8\xff")
+    content[start : start + 200] = bytes(200)
+    first.write_bytes(content)
+    return open_shards(root / "out")
+
+
+def test_a_run_on_shards_continues_bit_for_bit(shards, held_out, tmp_path):
+    lines = []
+    whole = train(shards, held_out, TINY, goal(), tmp_path / "whole", lines.append)
+    assert "from 24 photographs" in lines[0]
+    assert any("broken photographs passed over so far" in line for line in lines), lines
+    with pytest.raises(Interrupted):
+        train(shards, held_out, TINY, goal(), tmp_path / "run", interrupt_at("step 4:"), checkpoint_every=1)
+    lines = []
+    result = train(shards, held_out, TINY, goal(), tmp_path / "run", lines.append, checkpoint_every=1)
+    assert "continuing at step 3" in lines[0]
+    assert without_speed(result.history) == without_speed(whole.history)
+    one, other = (load_file(checkpoints(tmp_path / name)[0]) for name in ("whole", "run"))
+    same = [name for name in one if name != "random.torch"]  # the loader draws a seed from it
+    assert all(torch.equal(one[name], other[name]) for name in same)
+
+
+def test_a_run_on_shards_is_no_run_on_others(shards, held_out, photos, tmp_path):
+    train(shards, held_out, TINY, goal(), tmp_path, quiet)
+    with pytest.raises(CheckpointError, match="photos: '.*' there, '.*' here"):
+        train(photos, held_out, TINY, goal(), tmp_path, quiet)
+
+
+def test_the_command_trains_on_shards_with_the_prior_of_them_all(shards, prepared, tmp_path, monkeypatch, capsys):
+    data = ["data", "--source", "shards", "--folder", shards.location, "--size", "32", "--train", "5", "--val", "0"]
+    assert main([*data, "--test", "0", "--out", str(tmp_path / "data")]) == 0
+    arguments = "--data", str(tmp_path / "data"), "--prior", str(tmp_path / "prior.npz"), "--set", "train.steps=2"
+    assert run_main(prepared, monkeypatch, *arguments) == 0
+    assert "rebalanced: starting, 2 steps of 4 crops of 32 px from 24 photographs" in capsys.readouterr().out
+    counted = np.load(tmp_path / "prior.npz")["prior"] * 23 * 64  # one of 24 records is broken
+    assert np.allclose(counted, counted.round(), atol=1e-6)
