@@ -106,7 +106,7 @@ def rgb8_to_lab(rgb8):
     A tensor stays on its device and gives a tensor: what a GPU fuses into one pass, without the host waiting.
     """
     if isinstance(rgb8, torch.Tensor):
-        x, y, z = _f_of_tensor(rgb8, _RGB8_TO_XYZ)
+        x, y, z = _f_of_tensor(rgb8, _XYZ_ROWS)
         return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), -1)
     lab = _f(_linear_light(rgb8) @ _RGB8_TO_XYZ.T) @ _LAB_OF_F
     lab[..., 0] -= 16
@@ -116,11 +116,12 @@ def rgb8_to_lab(rgb8):
 def rgb8_to_lightness(rgb8):
     """L alone, 0..100: a third of the work.  rgb8: (..., 3) uint8 array or tensor.  Returns (...) float32."""
     if isinstance(rgb8, torch.Tensor):
-        return 116 * _f_of_tensor(rgb8, _RGB8_TO_XYZ[1:2])[0] - 16
+        return 116 * _f_of_tensor(rgb8, _XYZ_ROWS[1:2])[0] - 16
     return 116 * _f(_linear_light(rgb8) @ _RGB8_TO_XYZ[1]) - 16
 
 
 _RGB8_TO_XYZ = (RGB_TO_XYZ / WHITE[:, None]).astype(np.float32)
+_XYZ_ROWS = _RGB8_TO_XYZ.tolist()  # plain numbers, which torch.compile makes constants
 
 
 def _linear_light(rgb8):
@@ -134,13 +135,13 @@ def _check_rgb8(rgb8):
         raise ValueError(f"rgb8 must be uint8 in 0..255, got {rgb8.dtype}")
 
 
-def _f_of_tensor(rgb8, to_xyz):
+def _f_of_tensor(rgb8, rows):
     """f of X, Y, Z or some of them: tensor (..., 3) uint8, rows of the matrix -> a list of (...) float32."""
     _check_rgb8(rgb8)
     rgb = rgb8.float() / 255
     linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     r, g, b = linear.unbind(-1)
-    parts = [row[0] * r + row[1] * g + row[2] * b for row in to_xyz.tolist()]
+    parts = [row[0] * r + row[1] * g + row[2] * b for row in rows]
     return [
         torch.where(t > _LINEAR_LIMIT, t.clamp_min(_LINEAR_LIMIT) ** (1 / 3), 7.787 * t + 16 / 116)
         for t in parts

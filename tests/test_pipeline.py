@@ -143,7 +143,7 @@ def test_params_in_git_are_the_classroom_size():
 )
 def test_every_size_has_every_setting(size):
     """Sizes differ in values alone, and each is one that training accepts."""
-    from repro.training.settings import TrainingSettings
+    from repro.training.settings import settings_of
 
     settings, classroom = (
         yaml.safe_load(path.read_text()) for path in (size, size.with_name("classroom.yaml"))
@@ -151,6 +151,5 @@ def test_every_size_has_every_setting(size):
     assert {section: set(values) for section, values in settings.items()} == {
         section: set(values) for section, values in classroom.items()
     }
-    train = {name: value for name, value in settings["train"].items() if name != "objectives"}
-    TrainingSettings(**train, neighbours=settings["encoding"]["neighbours"], sigma=settings["encoding"]["sigma"], uniform_mix=settings["prior"]["uniform_mix"])
+    assert settings_of(settings, "rebalanced").steps == settings["train"]["steps"]
     assert settings["train"]["crop"] <= settings["data"]["size"]

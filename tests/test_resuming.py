@@ -202,7 +202,7 @@ def prepared(tmp_path_factory):
     params = yaml.safe_load((paths.ROOT / "params.yaml").read_text())
     params["train"] |= {
         "width": 0.03, "steps": STEPS, "batch": 4, "crop": 32, "schedule": "cosine 2e-3", "initialization": "he",
-        "validate_every": 20, "precision": "32-true",
+        "validate_every": 20, "precision": "32-true", "checkpoint_every": 7,
     }  # fmt: skip
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     return root
@@ -210,7 +210,7 @@ def prepared(tmp_path_factory):
 
 def command(root, folder):
     line = [sys.executable, "-m", "repro", "train", "--params", root / "params.yaml", "--folder", folder]
-    return [*map(str, line), "--objective", "rebalanced", "--checkpoint-every", "7", "--accelerator", "cpu"]
+    return [*map(str, line), "--objective", "rebalanced", "--accelerator", "cpu"]
 
 
 def started(root, folder):
@@ -298,7 +298,8 @@ def test_the_prior_is_made_where_there_is_none(prepared, uninterrupted):
         (["--set", "train.batch=0"], "batch must be at least 1"),
         (["--set", "train.accumulate=3"], "accumulate must divide the batch of 4"),
         (["--set", "train.precision=16"], "precision must be one of"),
-        (["--checkpoint-every", "0"], "--checkpoint-every must be at least 1, got 0"),
+        (["--set", "train.checkpoint_every=0"], "train.checkpoint_every must be at least 1, got 0"),
+        (["--keep", "0"], "--keep must be at least 1, got 0"),
         (["--data", "nowhere"], "nowhere.train.json does not exist"),
         (["--params", "nowhere.yaml"], "nowhere.yaml"),
     ],
@@ -325,7 +326,8 @@ def test_page_04_trains_with_the_commands_settings():
     used = source[source.index("TrainingSettings(") :]
     for name in params["train"]:
         if name != "objectives":
-            assert handed[name].strip('"') == f"${{train.{name}}}" and name in used, name
+            assert handed[name].strip('"') == f"${{train.{name}}}", name
+            assert name in used or name == "checkpoint_every", name
     assert settings_of(params, "rebalanced").sigma == params["encoding"]["sigma"]
 
 

@@ -379,6 +379,19 @@ def test_accumulation_makes_the_same_step_where_statistics_do_not_matter(photos,
     assert float((found[1][1] - found[2][1]).abs().max()) < 1e-5 * float(found[1][1].abs().max())
 
 
+@pytest.mark.parametrize("objective", ["regression", "classification", "rebalanced"])
+def test_the_input_is_one_graph_that_asks_no_value(photos, held_out, tmp_path, objective):
+    """From bytes to targets without a break: what a GPU fuses, and never has its host wait for."""
+    settings = replace(TINY, objective=objective)
+    run = loop.Run(photos, held_out, settings, goal(settings), tmp_path, quiet, 1, open_fabric("cpu"))
+    where = windows(24, 32, 16, 4, 0, 0)
+    graph = torch.compile(run._example, fullgraph=True, backend="eager")
+    lightness, targets = graph(torch.from_numpy(photos.copy()), torch.from_numpy(where))
+    expected, wanted = run._example(photos, where)
+    assert torch.allclose(lightness, expected, atol=1e-3) and len(targets) == len(wanted)
+    assert all(torch.allclose(one.double(), other.double(), atol=1e-3) for one, other in zip(targets, wanted))
+
+
 @pytest.mark.slow
 def test_compiled_training_learns_the_same(photos, held_out, tmp_path):
     settings = replace(TINY, steps=4, validate_every=4)

@@ -28,7 +28,6 @@ def add_train(commands):
     command.add_argument("--data", metavar="DIR", help="prepared photographs (outputs/data)")
     command.add_argument("--prior", metavar="FILE", help="of page 01 (outputs/prior.npz); made if missing")
     command.add_argument("--folder", metavar="DIR", help="of the run (runs/<its settings>)")
-    command.add_argument("--checkpoint-every", type=int, default=1000, metavar="N", help="steps (1000)")
     command.add_argument("--keep", type=int, default=3, metavar="K", help="so many checkpoints (3)")
     command.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
     command.set_defaults(run=run_train)
@@ -66,9 +65,9 @@ def _train(options):
 
     params = read_params(options.params, options.set)
     settings = settings_of(params, options.objective)
-    for name in ("checkpoint_every", "keep"):
-        value = getattr(options, name)
-        expect(value >= 1, f"--{name.replace('_', '-')} must be at least 1", value)
+    checkpoint_every = params["train"]["checkpoint_every"]
+    expect(checkpoint_every >= 1, "train.checkpoint_every must be at least 1", checkpoint_every)
+    expect(options.keep >= 1, "--keep must be at least 1", options.keep)
     data = Path(options.data or paths.OUTPUTS / "data")
     photos, validation = to_train_on(load_prepared(data, "train")), load_prepared(data, "val").photos
     fabric, bins, class_weights = open_fabric(options.accelerator), ab_bins(), None
@@ -80,7 +79,7 @@ def _train(options):
     folder = Path(options.folder or paths.RUNS / run_name(settings, photos, objective))
     report = lambda line: print(line, flush=True)
     result = train(
-        photos, validation, settings, objective, folder, report, options.checkpoint_every, options.keep, fabric
+        photos, validation, settings, objective, folder, report, checkpoint_every, options.keep, fabric
     )
     return result if fabric.global_rank == 0 else None
 

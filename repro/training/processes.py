@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
 
-ASK_EVERY = 10  # steps between which processes agree on stopping
+ASK_EVERY = 20  # steps between which processes agree on stopping
 
 
 def open_fabric(accelerator="auto"):

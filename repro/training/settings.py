@@ -78,7 +78,8 @@ class TrainingSettings:
 
 def settings_of(params, objective):
     """The TrainingSettings of params.yaml, read as a dict: what page 04 of the pipeline trains with."""
-    train = {name: value for name, value in params["train"].items() if name != "objectives"}
+    others = ("objectives", "checkpoint_every")  # which do not change what is learned
+    train = {name: value for name, value in params["train"].items() if name not in others}
     train |= {name: params["encoding"][name] for name in ("neighbours", "sigma")}
     return TrainingSettings(objective, **train, uniform_mix=params["prior"]["uniform_mix"])
 
