@@ -1,12 +1,17 @@
-"""The loss on soft-encoded targets: kept as indices and weights, beside dense (N, Q, h, w) distributions."""
+"""The loss on soft-encoded targets: kept as indices and weights, beside dense (N, Q, h, w) distributions; and
+the memory of a training step against its batch."""
+
+from dataclasses import replace
 
 import torch
 
 from benchmarks.measure import Figure, best_seconds, peak_growth
 from benchmarks.photographs import colours
+from benchmarks.training import new_run, settings_for
 from repro.bins import ab_bins
 from repro.encoding import densify, soft_encode
 from repro.objectives import Objective
+from repro.training.processes import open_fabric
 
 BATCH, SIDE = 40, 44  # the paper's batch; outputs of a crop of 176 pixels
 
@@ -35,7 +40,30 @@ def run(small=False):
             "smaller",
         ),
         Figure(f"targets and loss, {shape}", peer, seconds["ours"], seconds["dense"]),
+        *steps_against_batch(*((16, (2, 4)) if small else (64, (16, 32, 64)))),
     ]
+
+
+def steps_against_batch(crop, batches):
+    """Peak memory of a training step: each batch beside the smallest, and the largest in parts of its size."""
+    first, last = batches[0], batches[-1]
+    peak = {case: peak_growth("benchmarks.memory:step", crop, *case) for case in [(b, 1) for b in batches]}
+    parts = peak_growth("benchmarks.memory:step", crop, last, last // first)
+    name = lambda batch: f"peak memory of a step, {batch} x {crop} px"
+    return [
+        *(
+            Figure(name(batch), f"batch of {first}", peak[batch, 1], peak[first, 1], "bytes", "plain")
+            for batch in batches[1:]
+        ),
+        Figure(f"{name(last)} in {last // first} parts", f"batch of {first}", parts, peak[first, 1], "bytes", "plain"),
+    ]
+
+
+def step(crop, batch, parts):
+    """Three training steps at width .25: the first makes Adam's moments."""
+    settings = replace(settings_for(crop, "rebalanced", batch), accumulate=parts, precision="32-true")
+    run = new_run(settings, open_fabric("cpu"))
+    return lambda: [run.step(*run.feed.batch(number)) for number in range(3)]
 
 
 def true_ab(batch, side):
@@ -51,7 +79,12 @@ def sparse_loss(batch, side):
         Objective("classification", ab_bins()),
     )
     soft_encode(ab[:1], objective.bins)  # the search table is made once
-    return lambda: torch.autograd.grad(objective.loss(logits, ab), logits)
+
+    def work():
+        loss = objective.loss_to(logits * 1, objective.targets(ab), overwrite=True)
+        return torch.autograd.grad(loss, logits)
+
+    return work
 
 
 def dense_loss(batch, side):
@@ -61,7 +94,7 @@ def dense_loss(batch, side):
 
     def work():
         target = densify(*soft_encode(ab, bins), len(bins)).permute(0, 3, 1, 2)  # (N, Q, h, w)
-        loss = -(target * logits.log_softmax(1)).sum(1).mean()
+        loss = -(target * (logits * 1).log_softmax(1)).sum(1).mean()
         return torch.autograd.grad(loss, logits)
 
     return work
