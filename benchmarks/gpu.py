@@ -12,8 +12,8 @@ from benchmarks.photographs import write_jpegs
 from benchmarks.training import bare_network, new_run
 from repro.datasets.shards import write_shards
 from repro.datasets.stream import open_shards
+from repro.plan import PAPER_SAMPLES, layer_flops, matrix_rate
 from repro.training.batches import ShardFeed
-from repro.training.plan import PAPER_SAMPLES, layer_flops, matrix_rate
 from repro.training.processes import open_fabric
 from repro.training.settings import TrainingSettings
 
@@ -28,8 +28,14 @@ def run(small=False):
     peak = matrix_rate("cuda", "bf16-mixed")
     settings = TrainingSettings(initialization="he", precision="bf16-mixed", compiled=not small)
     cases = [(176, 40), (176, BATCH), (256, BATCH)]
-    figures = [share_of_peak(replace(settings, crop=crop, batch=batch), fabric, peak) for crop, batch in cases]
-    return [*figures, *parts(replace(settings, batch=BATCH), fabric), from_shards(replace(settings, batch=BATCH), fabric)]
+    figures = [
+        share_of_peak(replace(settings, crop=crop, batch=batch), fabric, peak) for crop, batch in cases
+    ]
+    return [
+        *figures,
+        *parts(replace(settings, batch=BATCH), fabric),
+        from_shards(replace(settings, batch=BATCH), fabric),
+    ]
 
 
 def device_seconds(work, rounds=20, warm=5):
@@ -76,7 +82,10 @@ def parts(settings, fabric):
     network = device_seconds(bare_network(settings, 313, fabric.device))
     named = {"crop, Lab and soft encoding": example, "network, forward and backward": network}
     named["loss and Adam, by difference"] = max(1e-9, whole - example - network)
-    return [Figure(f"of a step: {name}", "the whole step", part, whole, reading="plain") for name, part in named.items()]
+    return [
+        Figure(f"of a step: {name}", "the whole step", part, whole, reading="plain")
+        for name, part in named.items()
+    ]
 
 
 def from_shards(settings, fabric):

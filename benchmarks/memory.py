@@ -55,7 +55,14 @@ def steps_against_batch(crop, batches):
             Figure(name(batch), f"batch of {first}", peak[batch, 1], peak[first, 1], "bytes", "plain")
             for batch in batches[1:]
         ),
-        Figure(f"{name(last)} in {last // first} parts", f"batch of {first}", parts, peak[first, 1], "bytes", "plain"),
+        Figure(
+            f"{name(last)} in {last // first} parts",
+            f"batch of {first}",
+            parts,
+            peak[first, 1],
+            "bytes",
+            "plain",
+        ),
     ]
 
 

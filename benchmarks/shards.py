@@ -68,9 +68,19 @@ def reading(shards, size, rounds):
     rate = {"photographs_per_second": steps * min(BATCH, count) / seconds["workers"]}
     name = f"{count} photographs of shards"
     return [
-        Figure(f"{name}: records", "tarfile, bytes alone", seconds["records"], seconds["tar"], reading="plain"),
-        Figure(f"{name}: squares, one process", "decoding alone", seconds["squares"], seconds["decoding"], reading="share"),
-        Figure(f"{name}: squares, two workers", "one process", seconds["workers"], seconds["squares"], notes=rate),
+        Figure(
+            f"{name}: records", "tarfile, bytes alone", seconds["records"], seconds["tar"], reading="plain"
+        ),
+        Figure(
+            f"{name}: squares, one process",
+            "decoding alone",
+            seconds["squares"],
+            seconds["decoding"],
+            reading="share",
+        ),
+        Figure(
+            f"{name}: squares, two workers", "one process", seconds["workers"], seconds["squares"], notes=rate
+        ),
     ]
 
 

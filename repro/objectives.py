@@ -76,7 +76,9 @@ class _SoftCrossEntropy(torch.autograd.Function):
         return gradient, None, None, None, None
 
 
-PART = {"cpu": 1 << 19}  # logits that the loss works on at once: what a core's cache holds; on a GPU many more
+PART = {
+    "cpu": 1 << 19
+}  # logits that the loss works on at once: what a core's cache holds; on a GPU many more
 
 
 def _parts(logits):

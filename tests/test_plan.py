@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from repro.figures import plan_bars, to_png
-from repro.training.plan import H200_PEAK, PAPER_SAMPLES, Machine, decode_rate, estimate, layer_flops, matrix_rate
+from repro.plan import H200_PEAK, PAPER_SAMPLES, Machine, decode_rate, estimate, layer_flops, matrix_rate
 
 
 def test_flops_by_hand():
@@ -38,7 +38,10 @@ def test_rates_are_measured():
 
 
 def test_the_picture_says_what_limits():
-    plans = {name: estimate(Machine(name, 1e12, 0.5, 1, rate, 1, True), 1e9) for name, rate in (("a", 1e9), ("b", 9))}
+    plans = {
+        name: estimate(Machine(name, 1e12, 0.5, 1, rate, 1, True), 1e9)
+        for name, rate in (("a", 1e9), ("b", 9))
+    }
     figure = plan_bars(plans)
     words = [text.get_text() for text in figure.axes[0].texts]
     assert "limited by its input" in words[1] and "limited" not in words[0]

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,7 +147,9 @@ def test_weights_that_are_no_numbers_are_never_kept(finished, tmp_path, tiny_net
     optimizer = torch.optim.Adam(network.parameters())
     with torch.no_grad():
         network.layers["conv3_1"][0].weight[0, 0, 0, 0] = torch.nan
-    with pytest.raises(CheckpointError, match="not finite at step 7; the last good checkpoint is .*step-00000006"):
+    with pytest.raises(
+        CheckpointError, match="not finite at step 7; the last good checkpoint is .*step-00000006"
+    ):
         save_state(folder, network, optimizer, goal(), 7, {})
     assert len(checkpoints(folder)) == 3
 
@@ -216,7 +217,12 @@ def command(root, folder):
 def started(root, folder):
     environment = os.environ | {"REPRO_OUTPUTS": str(root / "outputs"), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command(root, folder), cwd=paths.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(root, folder),
+        cwd=paths.ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -379,10 +385,31 @@ def test_a_run_on_shards_is_no_run_on_others(shards, held_out, photos, tmp_path)
         train(photos, held_out, TINY, goal(), tmp_path, quiet)
 
 
-def test_the_command_trains_on_shards_with_the_prior_of_them_all(shards, prepared, tmp_path, monkeypatch, capsys):
-    data = ["data", "--source", "shards", "--folder", shards.location, "--size", "32", "--train", "5", "--val", "0"]
+def test_the_command_trains_on_shards_with_the_prior_of_them_all(
+    shards, prepared, tmp_path, monkeypatch, capsys
+):
+    data = [
+        "data",
+        "--source",
+        "shards",
+        "--folder",
+        shards.location,
+        "--size",
+        "32",
+        "--train",
+        "5",
+        "--val",
+        "0",
+    ]
     assert main([*data, "--test", "0", "--out", str(tmp_path / "data")]) == 0
-    arguments = "--data", str(tmp_path / "data"), "--prior", str(tmp_path / "prior.npz"), "--set", "train.steps=2"
+    arguments = (
+        "--data",
+        str(tmp_path / "data"),
+        "--prior",
+        str(tmp_path / "prior.npz"),
+        "--set",
+        "train.steps=2",
+    )
     assert run_main(prepared, monkeypatch, *arguments) == 0
     assert "rebalanced: starting, 2 steps of 4 crops of 32 px from 24 photographs" in capsys.readouterr().out
     counted = np.load(tmp_path / "prior.npz")["prior"] * 23 * 64  # one of 24 records is broken

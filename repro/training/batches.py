@@ -23,9 +23,7 @@ def windows(count, size, crop, batch, seed, step):
     """
     rng = np.random.default_rng((seed, step))
     epochs, positions = np.divmod(step * batch + np.arange(batch), count)
-    photographs = [
-        _order(seed, int(epoch), count)[at] for epoch, at in zip(epochs, positions, strict=True)
-    ]
+    photographs = [_order(seed, int(epoch), count)[at] for epoch, at in zip(epochs, positions, strict=True)]
     corners = rng.integers(0, size - crop + 1, (2, batch))
     return np.stack((photographs, *corners, rng.integers(0, 2, batch)))
 
@@ -78,9 +76,7 @@ def check_size(photos, crop):
     if not len(photos):
         raise ValueError("no photographs")
     if photos.shape[1] < crop:
-        raise ValueError(
-            f"photographs are stored at {photos.shape[1]} pixels, too small for crops of {crop}"
-        )
+        raise ValueError(f"photographs are stored at {photos.shape[1]} pixels, too small for crops of {crop}")
 
 
 def center_crops(photos, crop):
@@ -143,7 +139,9 @@ class PhotoFeed:
         self.photos, self.settings, self.device = photos, settings, device
         self.mine = slice(rank * settings.batch // world, (rank + 1) * settings.batch // world)
         self.skipped = 0
-        self.resident = device.type == "cuda" and photos.nbytes < RESIDENT * torch.cuda.mem_get_info(device)[0]
+        self.resident = (
+            device.type == "cuda" and photos.nbytes < RESIDENT * torch.cuda.mem_get_info(device)[0]
+        )
         if self.resident:
             self.photos = torch.from_numpy(np.array(photos)).to(device)
 

@@ -1,6 +1,6 @@
 """python -m repro train: one objective from the command line, as page 04 trains it; under torchrun on many GPUs.
 
-    torchrun --nproc-per-node 8 -m repro train --objective rebalanced
+torchrun --nproc-per-node 8 -m repro train --objective rebalanced
 """
 
 import io

@@ -49,7 +49,15 @@ class TrainingResult:
 
 
 def train(
-    photos, validation, settings, objective, folder, report=print, checkpoint_every=1000, keep=KEEP, fabric=None
+    photos,
+    validation,
+    settings,
+    objective,
+    folder,
+    report=print,
+    checkpoint_every=1000,
+    keep=KEEP,
+    fabric=None,
 ):
     """Train one objective.
 
@@ -115,7 +123,9 @@ class Run:
     def _introduce(self, count, processes):
         s, world = self.settings, self.fabric.world_size
         if processes != world:
-            self.report(f"the checkpoint is of {processes} processes, here are {world}: not bit for bit the same run")
+            self.report(
+                f"the checkpoint is of {processes} processes, here are {world}: not bit for bit the same run"
+            )
         self.report(
             f"{s.objective}: {f'continuing at step {self.start}' if self.start else 'starting'}, {s.steps} steps of "
             f"{s.batch} crops of {s.crop} px from {count} photographs, width {s.width:g}, {self.precision} on "
@@ -163,7 +173,9 @@ class Run:
                 "photos_per_second": self.progress.photos_per_second(),
             }
         )
-        self.report(f"  step {done}: validation loss {scores['validation_loss']:.4f}, AuC {scores['auc']:.3f}")
+        self.report(
+            f"  step {done}: validation loss {scores['validation_loss']:.4f}, AuC {scores['auc']:.3f}"
+        )
         if not self.first:
             return
         with writing_to(self.folder):
@@ -181,7 +193,13 @@ class Run:
         if self.first:
             state = {"history": self.history, "running": self.progress.running, "skipped": skipped}
             save_state(
-                self.folder, self.network, self.optimizer, self.objective, done, self.header | state, self.keep
+                self.folder,
+                self.network,
+                self.optimizer,
+                self.objective,
+                done,
+                self.header | state,
+                self.keep,
             )
         self.fabric.barrier()
         self.progress.resume()
@@ -234,7 +252,11 @@ def validate(network, objective, photos, crop, precision, fabric, batch=64):
     A loss that is not finite is handed back alone: no colour can be made of such an output.
     """
     network.eval()
-    colorizer, accuracy, losses = Colorizer(network, objective.bins, objective.name), RawAccuracy(objective.bins), 0.0
+    colorizer, accuracy, losses = (
+        Colorizer(network, objective.bins, objective.name),
+        RawAccuracy(objective.bins),
+        0.0,
+    )
     mine = center_crops(photos, crop)[fabric.global_rank :: fabric.world_size]
     for first in range(0, len(mine), batch):
         lightness, ab = (part.to(fabric.device) for part in to_example(mine[first : first + batch]))

@@ -33,7 +33,7 @@ def autocast(precision, device):
 
 
 def fastest_precision(precision, fabric):
-    """"auto" resolved: bf16-mixed where the device multiplies faster in bfloat16, else 32-true.
+    """ "auto" resolved: bf16-mixed where the device multiplies faster in bfloat16, else 32-true.
 
     On a processor it is measured: some have the instructions and are slower with them.  The first process
     decides for all, and a run keeps what it began with.
