@@ -362,9 +362,8 @@ def intervals(table, title, label="share"):
                 fontsize=7,
                 ha="center",
             )
-        axis.set(
-            title=panel, xlabel=label, yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.4, -0.7)
-        )
+        axis.set_title(panel.rsplit("/", 1)[-1], fontsize=9)  # of a folder or a hub's name, the end
+        axis.set(xlabel=label, yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.4, -0.7))
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     return figure
 
