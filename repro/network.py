@@ -48,14 +48,14 @@ class ColorizationNet(nn.Module):
                     previous, scaled(count), 3, stride if last else 1, padding=dilation, dilation=dilation
                 )
                 norm = [nn.BatchNorm2d(scaled(count))] if last else []
-                self.layers[f"conv{block}_{position}"] = nn.Sequential(convolution, nn.ReLU(), *norm)
+                self.layers[f"conv{block}_{position}"] = nn.Sequential(convolution, nn.ReLU(inplace=True), *norm)
                 previous = scaled(count)
         for position, count in enumerate(DECODER, 1):
             if position == 1:
                 convolution = nn.ConvTranspose2d(previous, scaled(count), 4, 2, padding=1)
             else:
                 convolution = nn.Conv2d(previous, scaled(count), 3, padding=1)
-            self.layers[f"conv8_{position}"] = nn.Sequential(convolution, nn.ReLU())
+            self.layers[f"conv8_{position}"] = nn.Sequential(convolution, nn.ReLU(inplace=True))
             previous = scaled(count)
         self.layers["out"] = nn.Sequential(nn.Conv2d(previous, outputs, 1))
 
