@@ -71,8 +71,9 @@ def train(
     SIGTERM, CheckpointError for a checkpoint of other settings or photographs or a full disk, ValueError if
     settings, objective and photographs do not go together.
     """
-    run = Run(photos, validation, settings, objective, Path(folder), report, keep, fabric or open_fabric())
-    with StopRequest(run.fabric) as stop:
+    fabric = fabric or open_fabric()
+    with StopRequest(fabric) as stop:
+        run = Run(photos, validation, settings, objective, Path(folder), report, keep, fabric)
         for step in range(run.start, settings.steps):
             rate = learning_rate(settings.schedule, step, settings.steps)
             for group in run.optimizer.param_groups:
