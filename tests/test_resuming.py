@@ -243,7 +243,7 @@ def test_killed_at_any_moment_it_continues_bit_for_bit(prepared, uninterrupted, 
     for _ in range(kills):
         process = started(prepared, folder)
         begun.append(process.stdout.readline())
-        time.sleep(rng.uniform(0, 0.5))
+        time.sleep(rng.uniform(0, 1))
         process.kill()
         process.communicate()
     process = started(prepared, folder)
