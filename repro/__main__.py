@@ -1,10 +1,11 @@
-"""Command line: python -m repro {colorize,data,shards,train,record,study}."""
+"""Command line: python -m repro {colorize,data,shards,train,measure,record,ship,study}."""
 
 import argparse
 import sys
 import time
 from pathlib import Path
 
+from repro.evaluation.command import add_measure, add_ship
 from repro.study.command import add_study
 from repro.training.command import add_train
 
@@ -15,7 +16,7 @@ def main(arguments=None):
         prog="python -m repro", description="Colorful Image Colorization, rebuilt."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_colorize, _add_data, _add_shards, add_train, _add_record, add_study):
+    for add in (_add_colorize, _add_data, _add_shards, add_train, add_measure, _add_record, add_ship, add_study):
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -39,7 +40,10 @@ def _add_colorize(commands):
         "--out", required=True, metavar="DIR", help="where the coloured ones are written; made if missing"
     )
     command.add_argument(
-        "--weights", metavar="FILE", help="a trained model (.safetensors); default: the last run's"
+        "--weights",
+        metavar="FILE",
+        help="a trained model, as outputs/models/rebalanced.safetensors of your last run; or regression, "
+        "classification, rebalanced (default), which come along",
     )
     command.add_argument("--decoding", choices=("annealed", "mean", "mode"), default="annealed")
     command.add_argument(

@@ -7,6 +7,7 @@ strips, so memory stays near that of the result.
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from repro import decoding as decoding_module
@@ -15,9 +16,10 @@ from repro.bins import ab_bins
 from repro.color import lab_to_rgb, rgb8_to_lightness
 from repro.network import MULTIPLE
 from repro.objectives import NAMES, REGRESSION_SCALE
-from repro.weights import WeightsError, load_weights
+from repro.weights import PRETRAINED, load_weights
 
 DECODINGS = ("annealed", "mean", "mode")
+STRIDE = 4  # pixels of the small copy for one value of the network's output
 STRIP = 1 << 19  # pixels worked on at once at full resolution
 LONGEST = 4  # the small copy's long side is at most so many times its short side
 
@@ -26,27 +28,35 @@ class Colorizer:
     """A trained network with its decoding.  Make one with `Colorizer.load`.
 
     short_side: of the small copy that the network sees, pixels.  origin: where the weights come from.
+    guided: whether colours end at the edges of things (`guided`).  mirrored: whether a photograph and its
+    mirror image are both asked, and the mean of the two taken.  header: what the weights' file says of them.
     """
 
     def __init__(
-        self, network, bins, objective, short_side=64, origin="", decoding="annealed", temperature=0.38
-    ):
+        self, network, bins, objective, short_side=64, origin="", decoding="annealed", temperature=0.38,
+        guided=False, mirrored=False,
+    ):  # fmt: skip
         self.network, self.bins, self.objective = network.eval(), bins, objective
+        self.guided, self.mirrored, self.header = guided, mirrored, {}
         self.short_side, self.origin = short_side, origin
         self.decoding, self.temperature = decoding, temperature
 
     @classmethod
     def load(cls, path=None, device="cpu", **options):
-        """Load weights: a safetensors file, or by default the rebalanced model of the last pipeline run.
+        """Load weights: a safetensors file, or one of the models that come along, trained on photographs.
 
-        options: short_side, decoding ("annealed", "mean", "mode"), temperature.
-        Raises WeightsError if there are none, or they are broken or made for other bins.
+        path: the file; or "regression", "classification" or "rebalanced" (None) for what comes along.
+        options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored.
+        Raises WeightsError if the file is missing, broken or made for other bins.
         """
-        path = default_weights() if path is None else path
+        path = "rebalanced" if path is None else path
+        path = PRETRAINED / f"{path}.safetensors" if path in NAMES else path
         bins = ab_bins()
         network, header, _ = load_weights(path, bins)
         options = {"short_side": header.get("short_side", 64)} | options
-        return cls(network.to(device), bins, header["objective"], origin=str(path), **options)
+        found = cls(network.to(device), bins, header["objective"], origin=str(path), **options)
+        found.header = header
+        return found
 
     @torch.inference_mode()
     def predict(self, lightness):
@@ -75,20 +85,23 @@ class Colorizer:
         positive.
         """
         photo = _as_rgb8(photo)
-        lightness = torch.from_numpy(rgb8_to_lightness(shrink(photo, self.short_side)))[None, None]
-        ab = self.decode(self.predict(lightness), decoding, temperature)[0]
-        return join(photo, ab)
+        lightness = torch.from_numpy(rgb8_to_lightness(shrink(photo, self.short_side)))
+        ab = self.predict_ab(lightness[None, None], decoding, temperature)[0]
+        return join(photo, ab, lightness if self.guided else None)
 
+    def predict_ab(self, lightness, decoding=None, temperature=None):
+        """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4)."""
+        ab = self.decode(self.predict(lightness), decoding, temperature)
+        if self.mirrored:
+            mirror = self.decode(self.predict(lightness.flip(3)), decoding, temperature)
+            ab = (ab + mirror.flip(3)) / 2
+        return ab
 
-def default_weights():
-    """The weights used when none are named: the rebalanced model of the last pipeline run, or of page 04 run
-    by hand since."""
-    try:
-        return paths.find("models/rebalanced.safetensors")
-    except FileNotFoundError:
-        raise WeightsError(
-            "no trained weights yet: run `make repro` once (some minutes), or name a file with --weights / Colorizer.load(path)"
-        ) from None
+    def card(self):
+        """What a record of figures should say of the model, from its file and its settings here."""
+        known = ("settings", "trained_on", "step", "photos")
+        here = {name: getattr(self, name) for name in ("short_side", "decoding", "temperature", "guided", "mirrored")}
+        return here | {name: self.header[name] for name in known if name in self.header}
 
 
 def trained_models(pipeline=False):
@@ -129,30 +142,51 @@ def shrink(photo, short_side):
     return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
-def join(photo, ab):
+def join(photo, ab, guide=None):
     """Colour a photograph with a small ab map: (H, W, 3) uint8, (2, h, w) -> (H, W, 3) uint8.
 
     Network output i stands for pixel 4 i of the small copy (targets are every 4th pixel), so ab is
-    interpolated between those.
+    interpolated between those.  guide: lightness (4 h, 4 w) of the small copy; colours then end where
+    lightness says that things end (`guided`), instead of fading over four of its pixels.
     """
     height, width = photo.shape[:2]
-    rows = interpolation(height, ab.shape[1])
-    columns = interpolation(width, ab.shape[2]).T
+    step = STRIDE if guide is None else 1
+    offset, slope = (ab, None) if guide is None else guided(ab, guide)
+    rows = interpolation(height, offset.shape[1], step)
+    columns = interpolation(width, offset.shape[2], step).T
     result = np.empty_like(photo)
-    step = max(1, STRIP // width)
-    for top in range(0, height, step):
-        strip = slice(top, top + step)
+    high = max(1, STRIP // width)
+    for top in range(0, height, high):
+        strip = slice(top, top + high)
         lab = torch.empty(*photo[strip].shape)
         lab[..., 0] = torch.from_numpy(rgb8_to_lightness(photo[strip]))
-        lab[..., 1:] = (rows[strip] @ ab @ columns).permute(1, 2, 0)
+        lab[..., 1:] = (rows[strip] @ offset @ columns).permute(1, 2, 0)
+        if slope is not None:
+            lab[..., 1:] += (rows[strip] @ slope @ columns).permute(1, 2, 0) * lab[..., :1]
         result[strip] = (lab_to_rgb(lab) * 255).round_().to(torch.uint8).numpy()
     return result
 
 
-def interpolation(length, count):
-    """Linear interpolation from `count` values, at every 4th pixel of the small copy, to `length` pixels:
+def guided(ab, lightness, radius=4, epsilon=10.0):
+    """Fast guided filter (He and Sun, arXiv 1505.00996): ab as a linear function of lightness near every pixel.
+
+    ab: (2, h, w).  lightness: (4 h, 4 w) of the small copy.  radius: of the windows, its pixels.  epsilon: L
+    squared; a step in lightness smaller than its root is no edge.  Returns offset and slope (2, 4 h, 4 w): at
+    full resolution ab = offset + slope * lightness, whatever the resolution is.
+    """
+    rows, columns = (interpolation(STRIDE * count, count) for count in ab.shape[1:])
+    ab = rows @ ab @ columns.T
+    mean = lambda x: F.avg_pool2d(x[None], 2 * radius + 1, 1, radius, count_include_pad=False)[0]
+    light = lightness[None]
+    covariance = mean(light * ab) - mean(light) * mean(ab)
+    slope = covariance / (mean(light * light) - mean(light) ** 2 + epsilon)
+    return mean(mean(ab) - slope * mean(light)), mean(slope)
+
+
+def interpolation(length, count, step=STRIDE):
+    """Linear interpolation from `count` values, at every `step`-th pixel of the small copy, to `length` pixels:
     (length, count)."""
-    position = ((torch.arange(length) + 0.5) * (4 * count / length) - 0.5) / 4  # in units of values
+    position = ((torch.arange(length) + 0.5) * (step * count / length) - 0.5) / step  # in units of values
     position = position.clamp(0, count - 1)
     below = position.floor().long().clamp(max=max(count - 2, 0))
     matrix = torch.zeros(length, count)

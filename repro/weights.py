@@ -13,6 +13,9 @@ from repro.bins import fingerprint
 from repro.network import ColorizationNet
 
 
+PRETRAINED = Path(__file__).parent / "pretrained"  # the models that come along; MODEL_CARD.md beside them
+
+
 class WeightsError(Exception):
     """A weights file that cannot be used, and why."""
 
@@ -63,6 +66,22 @@ def save_weights(path, network, objective, extra_tensors=None, **settings):
     )
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomically(path, save(tensors, {"repro": json.dumps(header)}))
+
+
+def halve(source, target, **settings):
+    """Copy a weights file with its convolution kernels in half precision; biases and batch statistics stay whole.
+
+    settings: into the header, over those that stand there.  Raises WeightsError as `load_weights`, or if a
+    weight is too large for half precision.
+    """
+    header, tensors = _read(source)
+    kept = {}
+    for name, value in tensors.items():
+        if name.startswith("network."):
+            kept[name] = value.half() if value.ndim == 4 else value
+            if not bool(kept[name].isfinite().all()):
+                raise WeightsError(f"{source}: {name} does not fit half precision")
+    write_atomically(target, save(kept, {"repro": json.dumps(header | settings)}))
 
 
 def read_header(path):

@@ -18,6 +18,19 @@ def test_the_standard_error_of_a_share():
     assert found.high == pytest.approx(0.36 + 1.96 * 0.048, abs=0.012)
 
 
+def test_weighted_means():
+    """(1 x 0 + 3 x 1) / 4; and units of weight n count as n units that are always drawn together."""
+    assert bootstrap([0, 1], weights=[1, 3]).mean == 0.75
+    values = np.random.default_rng(0).normal(size=50)
+    assert bootstrap(values, weights=np.full(50, 7.0)) == pytest.approx(bootstrap(values))
+    few = bootstrap(values, weights=np.r_[np.full(5, 1.0), np.full(45, 1e-9)])
+    alone = values[:5].std() / 5**0.5
+    assert few.error == pytest.approx(alone, rel=0.3), "as if the five were alone"
+    for bad in ([1], [-1, 3], [0, 0], [np.nan, 1], [np.inf, 1]):
+        with pytest.raises(ValueError, match="weights"):
+            bootstrap([0, 1], weights=bad)
+
+
 def test_scipy_agrees():
     values = np.random.default_rng(0).gamma(1.5, size=60)
     theirs = stats.bootstrap((values,), np.mean, n_resamples=20000, method="percentile", rng=1)

@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from repro import colorizer as colorizer_module
 from repro import paths
-from repro.bins import ab_bins
+from repro.bins import ab_bins, fingerprint
 from repro.color import lab_to_rgb8, rgb8_to_lab, rgb8_to_lightness
 from repro.colorizer import Colorizer, interpolation, join, shrink, trained_models
+from repro.datasets.sources import Item, open_source
+from repro.evaluation.raw_accuracy import auc
 from repro.objectives import REGRESSION_SCALE, Objective
 from repro.weights import WeightsError, save_weights
 
@@ -261,15 +265,35 @@ def test_load_takes_the_settings_of_the_file_and_options_over_them(tmp_path, tin
     )
 
 
-def test_without_weights_it_says_what_to_run(places):
-    with pytest.raises(WeightsError, match="no trained weights yet: run `make repro`"):
-        Colorizer.load()
+@pytest.mark.parametrize("name", ["regression", "classification", "rebalanced"])
+def test_the_models_that_come_along(name, places):
+    """In half precision, small, with the bins' fingerprint; and without any pipeline run."""
+    model = Colorizer.load(name)
+    assert model.objective == name and model.header["bins"] == fingerprint(ab_bins())
+    assert Path(model.origin).stat().st_size < 10e6
+    assert Colorizer.load().objective == "rebalanced"
+    assert load_file(model.origin)["network.layers.conv4_2.0.weight"].dtype == torch.float16
+
+
+def test_the_models_that_come_along_paint_photographs():
+    """A photograph of their test data's kind, with known colours: nearer to them than gray is."""
+    photo = open_source("bundled").read(Item("china"))
+    true = torch.from_numpy(rgb8_to_lab(photo)[..., 1:].copy())
+    for name in ("classification", "rebalanced"):
+        found = torch.from_numpy(rgb8_to_lab(Colorizer.load(name).colorize(photo))[..., 1:].copy())
+        assert auc(found, true) > auc(torch.zeros_like(true), true)
+
+
+def test_weights_with_other_bins_are_refused(tmp_path, tiny_network):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, tiny_network(), Objective("classification", ab_bins().flip(0)))
+    with pytest.raises(WeightsError, match="trained with ab bins .* but the bins here are"):
+        Colorizer.load(path)
+
+
+def test_models_of_a_run(places, tiny_network):
     with pytest.raises(FileNotFoundError, match="page 04"):
         trained_models()
-
-
-def test_the_default_is_the_rebalanced_model(places, tiny_network):
     save(places / "outputs/models/rebalanced.safetensors", tiny_network(), "rebalanced")
     save(places / "outputs/models/regression.safetensors", tiny_network(2), "regression")
-    assert Colorizer.load().objective == "rebalanced"
     assert list(trained_models()) == ["regression", "rebalanced"], "in the paper's order, those there are"

@@ -72,6 +72,18 @@ def test_checkpoints_between_validations_change_nothing(finished, photos, held_o
     assert without_speed(result.history) == without_speed(finished[1].history)
 
 
+def test_the_running_average_continues_too(photos, held_out, tmp_path):
+    settings = replace(TINY, average=0.7)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(photos, held_out, settings, goal(), whole, quiet)
+    with pytest.raises(Interrupted):
+        train(photos, held_out, settings, goal(), broken, interrupt_at("step 4:"), checkpoint_every=1)
+    train(photos, held_out, settings, goal(), broken, quiet, checkpoint_every=1)
+    assert same_state(whole, broken)
+    best, expected = (load_file(folder / "best.safetensors") for folder in (broken, whole))
+    assert all(torch.equal(best[name], expected[name]) for name in expected)
+
+
 def test_the_last_few_checkpoints_are_kept(photos, held_out, tmp_path):
     (tmp_path / ".step-00000009.safetensors.77.part").write_bytes(b"of a killed writer")
     train(photos, held_out, TINY, goal(), tmp_path, quiet, checkpoint_every=1, keep=2)

@@ -20,7 +20,7 @@ from repro.training.batches import center_crops, cut, to_example, training_crops
 from repro.training.loop import TrainingDiverged, build_network, train
 from repro.training.processes import open_fabric
 from repro.training.settings import TrainingSettings, learning_rate
-from repro.weights import read_header
+from repro.weights import WeightsError, load_weights, read_header, save_weights
 
 TINY = TrainingSettings(
     "classification",
@@ -101,6 +101,7 @@ def test_converted_decay_does_what_the_release_does():
         ({"accumulate": 0}, "accumulate must be at least 1"),
         ({"precision": "16-mixed"}, "precision must be one of"),
         ({"initialization": "zeros"}, "initialization must be one of"),
+        ({"average": 1}, "average must be at least 0 and below 1"),
         ({"schedule": "linear 1e-3"}, "a schedule is 'cosine RATE' or"),
     ],
 )
@@ -271,6 +272,36 @@ def test_initializations(photos):
     )
 
 
+def saved(folder, width=TINY.width, objective="rebalanced"):
+    settings = replace(TINY, width=width, objective=objective)
+    network = build_network(replace(settings, seed=5), goal(settings), None)
+    save_weights(folder / f"{objective}.safetensors", network, goal(settings))
+    return network
+
+
+def test_going_on_from_weights(tmp_path):
+    """Those of one's own objective, or what fits of another's."""
+    full = saved(tmp_path).state_dict()
+    own = replace(TINY, objective="rebalanced", initialization=str(tmp_path / "{objective}.safetensors"))
+    network = build_network(own, goal(own), None).state_dict()
+    assert all(torch.equal(network[name], full[name]) for name in full)
+    tuned = replace(
+        TINY, objective="regression", initialization=str(tmp_path / "rebalanced.safetensors")
+    )  # the paper's "L2, fine-tuned"
+    network = build_network(tuned, goal(tuned), None).state_dict()
+    same = {name for name in full if network[name].shape == full[name].shape and torch.equal(network[name], full[name])}
+    assert set(full) - same == {"layers.out.0.weight", "layers.out.0.bias"}
+
+
+def test_weights_to_go_on_from_must_be_there_and_as_wide(tmp_path):
+    saved(tmp_path, width=0.06)
+    wrong = replace(TINY, objective="rebalanced", initialization=str(tmp_path / "{objective}.safetensors"))
+    with pytest.raises(ValueError, match="of width 0.06, width must be so too, got 0.03"):
+        build_network(wrong, goal(wrong), None)
+    with pytest.raises(WeightsError, match="nowhere.safetensors: no such weights file"):
+        build_network(replace(TINY, initialization="nowhere.safetensors"), goal(), None)
+
+
 # -- runs ------------------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +310,25 @@ def finished(photos, held_out, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     lines = []
     return folder, train(photos, held_out, TINY, goal(), folder, lines.append), lines
+
+
+def test_the_running_average_by_hand(photos, held_out, tmp_path):
+    """The first step's weights are taken whole; then each step adds a quarter of its own to three quarters."""
+    settings, expected, seen = replace(TINY, average=0.75, steps=4, validate_every=4), None, []
+    run = loop.Run(photos, held_out, settings, goal(), tmp_path, quiet, 3, open_fabric("cpu"))
+    for step in range(4):
+        run.step(*run.feed.batch(step))
+        run.optimizer.param_groups[0]["lr"] = 2e-3
+        weight = run.network.layers["conv4_2"][0].weight.detach().double()
+        expected = weight if expected is None else 0.75 * expected + 0.25 * weight
+        seen.append(weight)
+    found = run.result.layers["conv4_2"][0].weight.detach().double()
+    assert torch.allclose(found, expected, atol=1e-7)
+    assert not torch.allclose(found, seen[-1], atol=1e-5), "it lags behind"
+    assert run.result is not run.network
+    run.validate(4, 2e-3)
+    kept, *_ = load_weights(tmp_path / "best.safetensors", ab_bins())
+    assert torch.equal(kept.layers["conv4_2"][0].weight, run.result.layers["conv4_2"][0].weight)
 
 
 def same_state(one, other):

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from repro.bins import ab_bins
 from repro.objectives import Objective
-from repro.weights import WeightsError, load_weights, read_header, save_weights, write_atomically
+from repro.weights import WeightsError, halve, load_weights, read_header, save_weights, write_atomically
 
 
 @pytest.fixture
@@ -39,6 +39,30 @@ def test_round_trip(saved, bins):
         and header["scores"] == {"auc": 0.9}
     )
     assert extra.keys() == {"adam.0.step"} and extra["adam.0.step"] == 3
+
+
+def test_half_precision(saved, bins, tmp_path):
+    path, network = saved
+    target = tmp_path / "half" / "net.safetensors"
+    halve(path, target, short_side=112)
+    loaded, header, extra = load_weights(target, bins)
+    assert header["short_side"] == 112 and header["scores"] == {"auc": 0.9}
+    assert not extra, "an optimiser's state stays behind"
+    for name, value in network.state_dict().items():
+        found = loaded.state_dict()[name]
+        assert found.dtype == value.dtype
+        assert torch.equal(found, value.half().float() if value.ndim == 4 else value)
+    assert target.stat().st_size < 0.8 * path.stat().st_size
+
+
+def test_what_does_not_fit_half_precision_is_refused(saved, bins, tmp_path):
+    path, network = saved
+    with torch.no_grad():
+        network.layers["conv3_1"][0].weight[0] = 1e5
+    save_weights(path, network, Objective("classification", bins))
+    with pytest.raises(WeightsError, match="conv3_1.* does not fit half precision"):
+        halve(path, tmp_path / "half.safetensors")
+    assert not (tmp_path / "half.safetensors").exists()
 
 
 def test_loaded_networks_can_be_trained_on(saved, bins):

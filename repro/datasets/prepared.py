@@ -11,13 +11,12 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby, zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from repro import paths
-from repro.datasets.folder import SourceError, check_split, unit_hash
+from repro.datasets.folder import SourceError, check_split, spread
 from repro.datasets.photos import PhotoError, center_square, is_colorful
 
 _BATCH = 64  # photographs read at a time: bounds memory, and what is read in vain once `limit` is reached
@@ -126,7 +125,7 @@ def _from_bulk(source, split, size, limit, npy_file):
 
 
 def _from_items(source, split, size, limit, npy_file):
-    items = _spread(source.items(split))
+    items = spread(source.items(split))
     squares = _read_squares(source, items, size)
     return _from_squares(squares, len(items), f"{source.name}/{split}", size, limit, npy_file)
 
@@ -187,13 +186,6 @@ def _read_squares(source, items, size):
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), _BATCH):
             yield from pool.map(read, items[start : start + _BATCH])
-
-
-def _spread(items):
-    """Items in a fixed random order in which the classes take turns."""
-    shuffled = sorted(items, key=lambda item: (item.label, unit_hash(f"order of {item.name}")))
-    by_class = [list(group) for _, group in groupby(shuffled, key=lambda item: item.label)]
-    return [item for turn in zip_longest(*by_class) for item in turn if item is not None]
 
 
 # ---- writing ----

@@ -40,10 +40,11 @@ def checkpoints(folder):
     return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
-def save_state(folder, network, optimizer, objective, step, header, keep=KEEP):
+def save_state(folder, network, optimizer, objective, step, header, keep=KEEP, average=None):
     """Write folder/step-<step>.safetensors, then remove all but the newest `keep`.
 
-    header: the run's settings and history, anything JSON holds.  Raises CheckpointError, with what is kept,
+    header: the run's settings and history, anything JSON holds.  average: the running mean of the weights, if
+    there is one.  Raises CheckpointError, with what is kept,
     where the disk is full or the weights are no numbers any more.
     """
     extra = {"random.torch": torch.get_rng_state()}
@@ -52,6 +53,8 @@ def save_state(folder, network, optimizer, objective, step, header, keep=KEEP):
     for index, state in optimizer.state_dict()["state"].items():
         for name in ("exp_avg", "exp_avg_sq", "step"):
             extra[f"adam.{index}.{name}"] = state[name]
+    for name, value in average.state_dict().items() if average else ():
+        extra[f"average.{name}"] = value
     if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
         raise CheckpointError(f"a weight is not finite at step {step}; {kept(folder)}")
     with writing_to(folder):
@@ -78,8 +81,8 @@ def kept(folder):
     return f"the last good checkpoint is {found[0]}" if found else "no checkpoint yet"
 
 
-def load_state(folder, network, optimizer, settings, photos, bins, report=print):
-    """Put the newest whole checkpoint into network and optimizer; returns its header, {} if there is none.
+def load_state(folder, network, optimizer, settings, photos, bins, report=print, average=None):
+    """Put the newest whole checkpoint into network, optimizer and average; returns its header, {} if there is none.
 
     A checkpoint that is broken or cut off is passed over for the one before, and reported.  Raises
     CheckpointError if it was written with other settings or photographs, naming what differs, or if none of
@@ -93,7 +96,7 @@ def load_state(folder, network, optimizer, settings, photos, bins, report=print)
             report(f"passed over: {error}")
             continue
         _check_same_run(path, header, settings, photos)
-        _restore(network, optimizer, saved, extra)
+        _restore(network, optimizer, saved, extra, average)
         return header
     if found:
         raise CheckpointError(
@@ -116,13 +119,15 @@ def _check_same_run(path, header, settings, photos):
         )
 
 
-def _restore(network, optimizer, saved, extra):
+def _restore(network, optimizer, saved, extra, average=None):
     network.load_state_dict(saved.state_dict())
     torch.set_rng_state(extra.pop("random.torch"))
     if "random.cuda" in extra:
         cuda = extra.pop("random.cuda")
         if torch.cuda.is_available():
             torch.cuda.set_rng_state(cuda)
+    if average:
+        average.load_state_dict({name: extra.pop(f"average.{name}") for name in average.state_dict()})
     state = {}
     for name, value in extra.items():
         _, index, part = name.split(".")

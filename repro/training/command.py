@@ -39,13 +39,16 @@ def run_train(options):
     from repro.datasets.sources import SourceError
     from repro.training.checkpoints import CheckpointError
     from repro.training.loop import TrainingDiverged, TrainingStopped
+    from repro.weights import WeightsError
 
     try:
         result = _train(options)
     except TrainingStopped as error:
         print(error, file=sys.stderr)
         return STOPPED
-    except (CheckpointError, TrainingDiverged, SourceError, FileNotFoundError, ValueError) as error:
+    except (
+        CheckpointError, TrainingDiverged, SourceError, WeightsError, FileNotFoundError, ValueError
+    ) as error:  # fmt: skip
         print(f"error: {error}", file=sys.stderr)
         return 1
     if result is not None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from repro.colorizer import Colorizer
 from repro.evaluation.raw_accuracy import RawAccuracy
@@ -25,7 +26,7 @@ from repro.training.checkpoints import (
 from repro.training.processes import StopRequest, autocast, fastest_precision, open_fabric, summed
 from repro.training.progress import Progress, TrainingDiverged
 from repro.training.settings import expect, learning_rate
-from repro.weights import save_weights, write_atomically
+from repro.weights import load_weights, save_weights, write_atomically
 
 __all__ = ["TrainingDiverged", "TrainingResult", "TrainingStopped", "train"]
 
@@ -104,8 +105,11 @@ class Run:
         new = self.first and not checkpoints(folder)
         network = build_network(settings, objective, photos, size, empty=not new)
         self.network = network.to(device, memory_format=torch.channels_last)
+        self.average = running_average(self.network, settings.average)
         optimizer = adam(self.network, settings)
-        saved = load_state(folder, self.network, optimizer, settings, photos, objective.bins, self.report)
+        saved = load_state(
+            folder, self.network, optimizer, settings, photos, objective.bins, self.report, self.average
+        )
         self.start, self.history = saved.get("step", 0), saved.get("history", [])
         self.precision = saved.get("precision") or fastest_precision(settings.precision, fabric)
         self.header = {
@@ -155,13 +159,20 @@ class Run:
             total = total + loss.detach()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update_parameters(self.network)
         return total
+
+    @property
+    def result(self):
+        """The network that is validated and kept."""
+        return self.average.module if self.average else self.network
 
     def validate(self, done, rate):
         """Measure, add a row to the history and the curve, keep the weights if they are the best so far."""
         self.progress.collect()
         scores = validate(
-            self.network, self.objective, self.validation, self.settings.crop, self.precision, self.fabric
+            self.result, self.objective, self.validation, self.settings.crop, self.precision, self.fabric
         )
         self.progress.check(done - 1, scores["validation_loss"])
         best = min((row["validation_loss"] for row in self.history), default=math.inf)
@@ -182,7 +193,7 @@ class Run:
         with writing_to(self.folder):
             if scores["validation_loss"] < best or not (self.folder / "best.safetensors").exists():
                 header = self.header | {"step": done, "scores": scores}
-                save_weights(self.folder / "best.safetensors", self.network, self.objective, **header)
+                save_weights(self.folder / "best.safetensors", self.result, self.objective, **header)
             write_curve(self.folder / "curve.csv", self.history)
 
     def save(self, done):
@@ -201,6 +212,7 @@ class Run:
                 done,
                 self.header | state,
                 self.keep,
+                self.average,
             )
         self.fabric.barrier()
         self.progress.resume()
@@ -229,12 +241,32 @@ def build_network(settings, objective, photos, size=None, empty=False):
     network = ColorizationNet(settings.width, objective.outputs)
     if empty:
         return network
-    if settings.initialization == "kmeans":
+    if settings.initialization.endswith(".safetensors"):
+        take_weights(network, settings.initialization.replace("{objective}", objective.name), objective.bins)
+    elif settings.initialization == "kmeans":
         crops = sample_crops(photos, SAMPLE, size, settings.crop, settings.seed + 1)
         kmeans_initialize(network, to_example(crops)[0], seed=settings.seed)
     else:
         random_initialize(network, settings.initialization)
     return network
+
+
+def take_weights(network, path, bins):
+    """Copy weights that were trained before; an output layer of another objective starts anew.  Raises
+    WeightsError as `load_weights`, ValueError for another width."""
+    trained, *_ = load_weights(path, bins)
+    expect(trained.width == network.width, f"{path} is of width {trained.width}, width must be so too", network.width)
+    taken = trained.state_dict()
+    if trained.outputs != network.outputs:
+        taken = {name: value for name, value in taken.items() if not name.startswith("layers.out.")}
+    network.load_state_dict(taken, strict=False)
+
+
+def running_average(network, decay):
+    """A copy of the network whose weights are a running mean of its weights, or None for decay 0."""
+    if not decay:
+        return None
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def adam(network, settings):

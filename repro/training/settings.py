@@ -20,6 +20,9 @@ class TrainingSettings:
     Weight decay is stated as in the release, whose loss SUMS over the output pixels of a photograph. Ours
     averages, so Adam is given weight_decay / (crop / 4)^2, which decays exactly as much: a mean loss with
     1e-3 would decay 1936 times too hard.
+
+    initialization may name weights of the same width, as "models/{objective}.safetensors" (or without the
+    braces, as the paper's regression fine-tuned from the full model): what fits in shape is taken over.
     """
 
     objective: str = "rebalanced"
@@ -34,9 +37,8 @@ class TrainingSettings:
     neighbours: int = 5
     sigma: float = 5.0  # ab units
     uniform_mix: float = 0.5  # the paper's lambda
-    initialization: str = (
-        "kmeans"  # or he, or gaussian (standard deviation .01, which the paper compares with)
-    )
+    initialization: str = "kmeans"  # he, gaussian (deviation .01, as the paper compares with), or weights
+    average: float = 0.0  # of the weights: decay of a running mean, which is then what is kept; 0: none
     validate_every: int = 1000  # steps
     precision: str = "auto"  # auto: bf16-mixed where that is the faster; or 32-true
     accumulate: int = 1  # parts of a batch that go through the network one after another, to save memory
@@ -54,10 +56,11 @@ class TrainingSettings:
             self.crop,
         )
         expect(
-            self.initialization in INITIALIZATIONS,
-            f"initialization must be one of {INITIALIZATIONS}",
+            self.initialization in INITIALIZATIONS or self.initialization.endswith(".safetensors"),
+            f"initialization must be one of {INITIALIZATIONS}, or a .safetensors file of weights to go on from",
             self.initialization,
         )
+        expect(0 <= self.average < 1, "average must be at least 0 and below 1", self.average)
         expect(self.precision in PRECISIONS, f"precision must be one of {PRECISIONS}", self.precision)
         expect(
             self.batch % self.accumulate == 0,

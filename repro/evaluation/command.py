@@ -1,0 +1,137 @@
+"""python -m repro measure: any models on any photographs that they have not seen; python -m repro ship: the ones that come along."""
+
+import csv
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+
+
+def add_measure(commands):
+    """Add the commands to the parser of python -m repro."""
+    command = commands.add_parser(
+        "measure",
+        help="measure models on folders of photographs that they have not seen",
+        description="Measure models on folders of photographs: both AuC figures, PSNR, colourfulness and, where "
+        "folders are classes that a classifier knows, its top-1; against gray and random colours. Writes the "
+        "table with its intervals (.json) and every photograph's figures (.csv.gz).",
+    )
+    command.add_argument("sets", nargs="+", metavar="NAME=FOLDER", help="the photographs, classes as subfolders")
+    command.add_argument("--models", metavar="DIR", help="of OBJECTIVE.safetensors; default: those that come along")
+    command.add_argument("--classifier", action="append", default=[], metavar="NAME", help="as in semantic.classifiers")
+    command.add_argument("--size", type=int, metavar="PIXELS", help="of the squares; default: the shortest short side")
+    command.add_argument("--limit", type=int, metavar="N", help="photographs of each set, at most")
+    command.add_argument("--out", required=True, metavar="FILE.json")
+    command.set_defaults(run=run_measure)
+
+
+def add_ship(commands):
+    command = commands.add_parser(
+        "ship", help="keep the last run's models, in half precision, as those that come along"
+    )
+    command.add_argument("--models", metavar="DIR", help="of OBJECTIVE.safetensors (outputs/models)")
+    command.add_argument("--short-side", type=int, metavar="PIXELS", help="that photographs are shown to them at")
+    command.set_defaults(run=run_ship)
+
+
+def run_measure(options):
+    """Measure; returns the exit code, 1 with one line that says what is wrong."""
+    from repro.colorizer import Colorizer
+    from repro.datasets.sources import SourceError
+    from repro.evaluation.held_out import measure, summary
+    from repro.evaluation.semantic import ClassifierError, open_classifier
+    from repro.objectives import NAMES
+    from repro.records import run_description
+    from repro.weights import PRETRAINED, WeightsError, write_atomically
+
+    folder, out, rows = Path(options.models or PRETRAINED), Path(options.out), []
+    try:
+        files = {name: folder / f"{name}.safetensors" for name in NAMES}
+        models = {name: Colorizer.load(file) for name, file in files.items() if file.exists()}
+        if not models:
+            raise WeightsError(f"no OBJECTIVE.safetensors in {folder}")
+        classifiers = [open_classifier(name) for name in options.classifier]
+        for given in options.sets:
+            name, found, place = given.partition("=")
+            if not found:
+                raise ValueError(f"expected NAME=FOLDER, got {given!r}")
+            held_out = read_set(name, place, options.size, options.limit)
+            rows += measure(held_out, models, classifiers, lambda line: print(line, flush=True))
+    except (SourceError, ClassifierError, WeightsError, FileNotFoundError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
+    write_atomically(out, (json.dumps(record | {"held_out": summary(rows)}, indent=1) + "\n").encode())
+    write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
+    print(f"written: {out} and {out.with_suffix('.csv.gz').name}")
+    return 0
+
+
+def read_set(name, folder, size=None, limit=None):
+    """A `HeldOut` of the colour photographs in a folder: central squares, subfolders as classes.
+
+    size: of the squares, pixels; None: the shortest short side that occurs, so that nothing is enlarged.
+    limit: photographs at most, spread evenly over the classes.  Raises SourceError if none can be used.
+    """
+    import numpy as np
+
+    from repro.datasets.folder import SourceError, spread
+    from repro.datasets.photos import PhotoError, center_square, find_photos, is_colorful, read_photo
+    from repro.datasets.sources import Item
+    from repro.evaluation.held_out import HeldOut
+
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder; give the folder that holds the photographs")
+    classes = sorted({path.parent.name for path in find_photos(folder) if path.parent != folder})
+    label_of = {name: index for index, name in enumerate(classes)}
+    items = [
+        Item(path.relative_to(folder).as_posix(), label_of.get(path.parent.name, -1)) for path in find_photos(folder)
+    ]
+    photos, kept = [], []
+    for item in spread(items):
+        try:
+            photo = read_photo(folder / item.name, item.name)
+        except PhotoError as error:
+            print(f"set aside: {error}", file=sys.stderr)
+            continue
+        if is_colorful(photo):
+            photos.append(photo)
+            kept.append(item)
+        if limit and len(kept) == limit:
+            break
+    if len(kept) < 2:
+        raise SourceError(f"{len(kept)} colour photographs in {folder}; at least two are needed")
+    size = size or min(min(photo.shape[:2]) for photo in photos)
+    squares = np.stack([center_square(photo, size) for photo in photos])
+    return HeldOut(name, squares, [item.name for item in kept], [item.label for item in kept], classes)
+
+
+def as_csv(rows):
+    """Rows (dicts) as a gzipped CSV file, figures to five digits; the same bytes for the same rows."""
+    text = io.StringIO()
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+    return gzip.compress(text.getvalue().encode(), mtime=0)
+
+
+def run_ship(options):
+    """Write the models into the package; returns the exit code."""
+    from repro import paths
+    from repro.objectives import NAMES
+    from repro.weights import PRETRAINED, WeightsError, halve
+
+    folder = Path(options.models or paths.OUTPUTS / "models")
+    changes = {"short_side": options.short_side} if options.short_side else {}
+    try:
+        for name in NAMES:
+            halve(folder / f"{name}.safetensors", PRETRAINED / f"{name}.safetensors", **changes)
+    except WeightsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"written: {PRETRAINED}; measure them and bring the model card up to date")
+    return 0

@@ -1,0 +1,133 @@
+"""Models measured on photographs that none of them has seen: every figure for every photograph.
+
+Whatever a method does, it is judged by the picture that it hands out, (H, W, 3) uint8 at full size: the ab
+error of raw accuracy, plain and rebalanced, PSNR, colourfulness, and what classifiers see.  The rows of a
+photograph are kept, so that any mean can have its interval.
+"""
+
+import numpy as np
+import torch
+
+from repro.bins import ab_bins, nearest_bin
+from repro.color import rgb8_to_lab
+from repro.evaluation.bootstrap import bootstrap
+from repro.evaluation.raw_accuracy import LIMIT
+from repro.evaluation.semantic import ask, match_classes, recolourings
+
+
+def psnr(truth, colored):
+    """Peak signal-to-noise ratio of pictures (N, H, W, 3) uint8, dB, (N,); infinite where they are equal."""
+    squared = (truth.astype(np.float32) - colored) ** 2
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(255**2 / squared.mean((1, 2, 3), dtype=np.float64))
+
+
+def colorfulness(rgb8):
+    """How colourful pictures are to people: (N, H, W, 3) uint8 -> (N,), 0 for gray, about 15 slightly, 33 moderately, 59 quite.
+
+    Hasler and Suesstrunk, "Measuring colourfulness in natural images" (2003), equation 3 of the simple metric:
+    deviations and .3 of the means of rg = R - G and yb = (R + G) / 2 - B.
+    """
+    red, green, blue = np.moveaxis(rgb8.astype(np.float32), -1, 0)
+    opponents = np.stack((red - green, (red + green) / 2 - blue))
+    deviation, mean = opponents.std((2, 3)), opponents.mean((2, 3))
+    return np.hypot(*deviation) + 0.3 * np.hypot(*mean)
+
+
+def ab_of(rgb8):
+    """ab of pictures (N, H, W, 3) uint8: (N, H, W, 2) float32 tensor."""
+    return torch.from_numpy(rgb8_to_lab(np.ascontiguousarray(rgb8))[..., 1:].copy())
+
+
+class HeldOut:
+    """A set of photographs, and how each of its pixels counts.
+
+    name: of the set.  photos: (N, H, W, 3) uint8.  names: of the photographs.  labels, classes: as in
+    `Prepared`; classifiers are asked only where there are some.
+    """
+
+    def __init__(self, name, photos, names, labels=None, classes=()):
+        self.name, self.photos, self.names = name, photos, names
+        self.labels, self.classes = labels, classes
+        bins = ab_bins()
+        self.ab = [ab_of(photo[None])[0] for photo in photos]
+        self.bin_of = [nearest_bin(ab.reshape(-1, 2), bins).view(ab.shape[:-1]) for ab in self.ab]
+        count = sum(torch.bincount(found.flatten(), minlength=len(bins)) for found in self.bin_of).double()
+        self.weight_of = torch.where(count > 0, 1 / count, 0)  # every colour that occurs counts the same
+
+    def rows(self, method, colored):
+        """A dict for each photograph: the figures of a method's pictures (N, H, W, 3) uint8.
+
+        auc, auc_rebalanced: of this photograph.  pixels and rarity: how much it counts in the set's two
+        figures, which are the weighted means.
+        """
+        peak, vivid = psnr(self.photos, colored), colorfulness(colored)
+        rows = []
+        for index, name in enumerate(self.names):
+            error = (ab_of(colored[index][None])[0] - self.ab[index]).norm(dim=-1).clamp(max=LIMIT).double()
+            weight = self.weight_of[self.bin_of[index]]
+            rows.append(
+                {
+                    "set": self.name, "photograph": name, "method": method,
+                    "auc": 1 - float(error.mean()) / LIMIT, "pixels": error.numel(),
+                    "auc_rebalanced": 1 - float((error * weight).sum() / weight.sum()) / LIMIT,
+                    "rarity": float(weight.sum()),
+                    "psnr": float(peak[index]), "colorfulness": float(vivid[index]),
+                }
+            )  # fmt: skip
+        return rows
+
+    def asked(self, classifier, colored):
+        """Whether a classifier names each photograph's class first, among all of its outputs and among the
+        set's own classes: two (N,) bool; None where the set has no classes that it knows."""
+        outputs = match_classes(self.classes, classifier.outputs)
+        if not len(outputs) or (outputs < 0).any():
+            return None
+        answers = ask(classifier, colored, self.labels, outputs)
+        return answers.rank == 0, answers.among == 0
+
+
+def measure(held_out, models, classifiers=(), report=print, seed=0):
+    """Rows (a list of dicts) of every method on a `HeldOut`: gray, random and each of {name: Colorizer}; and
+    with classifiers of the true colours too."""
+    rows = []
+    for method, colored in recolourings(held_out.photos, models, seed).items():
+        found = held_out.rows(method, colored)
+        for classifier in classifiers:
+            answers = held_out.asked(classifier, colored)
+            if answers is not None:
+                for row, first, among in zip(found, *answers, strict=True):
+                    row[f"top1 {classifier.name}"] = int(first)
+                    row[f"top1 of {len(held_out.classes)} {classifier.name}"] = int(among)
+        rows += found
+        report(f"{held_out.name}: {method} measured on {len(held_out.names)} photographs")
+    return rows
+
+
+def summary(rows, seed=0):
+    """{set: {method: {figure: {mean, error, low, high}}}} of rows, with bootstrap intervals over photographs.
+
+    The two AuC figures are means over the set's pixels and colours, the others over its photographs.
+    """
+    weights = {"auc": "pixels", "auc_rebalanced": "rarity"}
+    found = {}
+    for row in rows:
+        found.setdefault(row["set"], {}).setdefault(row["method"], []).append(row)
+    skipped = {"set", "photograph", "method", *weights.values()}
+    return {
+        name: {
+            method: {
+                figure: vars(
+                    bootstrap(
+                        [row[figure] for row in of_method],
+                        seed=seed,
+                        weights=[row[weights[figure]] for row in of_method] if figure in weights else None,
+                    )
+                )
+                for figure in of_method[0]
+                if figure not in skipped and np.isfinite([row[figure] for row in of_method]).all()
+            }
+            for method, of_method in methods.items()
+        }
+        for name, methods in found.items()
+    }
