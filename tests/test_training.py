@@ -282,7 +282,7 @@ def saved(folder, width=TINY.width, objective="rebalanced"):
 def test_going_on_from_weights(tmp_path):
     """Those of one's own objective, or what fits of another's."""
     full = saved(tmp_path).state_dict()
-    own = replace(TINY, objective="rebalanced", initialization=str(tmp_path / "{objective}.safetensors"))
+    own = replace(TINY, objective="rebalanced", initialization=str(tmp_path / "OBJECTIVE.safetensors"))
     network = build_network(own, goal(own), None).state_dict()
     assert all(torch.equal(network[name], full[name]) for name in full)
     tuned = replace(
@@ -295,7 +295,7 @@ def test_going_on_from_weights(tmp_path):
 
 def test_weights_to_go_on_from_must_be_there_and_as_wide(tmp_path):
     saved(tmp_path, width=0.06)
-    wrong = replace(TINY, objective="rebalanced", initialization=str(tmp_path / "{objective}.safetensors"))
+    wrong = replace(TINY, objective="rebalanced", initialization=str(tmp_path / "OBJECTIVE.safetensors"))
     with pytest.raises(ValueError, match="of width 0.06, width must be so too, got 0.03"):
         build_network(wrong, goal(wrong), None)
     with pytest.raises(WeightsError, match="nowhere.safetensors: no such weights file"):
@@ -317,8 +317,8 @@ def test_the_running_average_by_hand(photos, held_out, tmp_path):
     settings, expected, seen = replace(TINY, average=0.75, steps=4, validate_every=4), None, []
     run = loop.Run(photos, held_out, settings, goal(), tmp_path, quiet, 3, open_fabric("cpu"))
     for step in range(4):
-        run.step(*run.feed.batch(step))
         run.optimizer.param_groups[0]["lr"] = 2e-3
+        run.progress.add(step, run.step(*run.feed.batch(step)), 2e-3)
         weight = run.network.layers["conv4_2"][0].weight.detach().double()
         expected = weight if expected is None else 0.75 * expected + 0.25 * weight
         seen.append(weight)

@@ -242,7 +242,7 @@ def build_network(settings, objective, photos, size=None, empty=False):
     if empty:
         return network
     if settings.initialization.endswith(".safetensors"):
-        take_weights(network, settings.initialization.replace("{objective}", objective.name), objective.bins)
+        take_weights(network, settings.initialization.replace("OBJECTIVE", objective.name), objective.bins)
     elif settings.initialization == "kmeans":
         crops = sample_crops(photos, SAMPLE, size, settings.crop, settings.seed + 1)
         kmeans_initialize(network, to_example(crops)[0], seed=settings.seed)

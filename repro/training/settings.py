@@ -21,8 +21,9 @@ class TrainingSettings:
     averages, so Adam is given weight_decay / (crop / 4)^2, which decays exactly as much: a mean loss with
     1e-3 would decay 1936 times too hard.
 
-    initialization may name weights of the same width, as "models/{objective}.safetensors" (or without the
-    braces, as the paper's regression fine-tuned from the full model): what fits in shape is taken over.
+    initialization may name weights of the same width: "models/OBJECTIVE.safetensors" stands for those of one's
+    own objective, another name for whose they are, as the paper's regression fine-tuned from the full model;
+    what fits in shape is taken over.
     """
 
     objective: str = "rebalanced"
