@@ -93,8 +93,9 @@ class Colorizer:
         """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4)."""
         ab = self.decode(self.predict(lightness), decoding, temperature)
         if self.mirrored:
-            mirror = self.decode(self.predict(lightness.flip(3)), decoding, temperature)
-            ab = (ab + mirror.flip(3)) / 2
+            mirror = self.decode(self.predict(lightness.flip(3)), decoding, temperature).flip(3)
+            before = torch.cat((mirror[..., :1], mirror[..., :-1]), 3)  # value i is pixel 4 i + 3's, not 4 i's
+            ab = (ab + 0.75 * before + 0.25 * mirror) / 2
         return ab
 
     def card(self):

@@ -72,8 +72,8 @@ def test_checkpoints_between_validations_change_nothing(finished, photos, held_o
     assert without_speed(result.history) == without_speed(finished[1].history)
 
 
-def test_the_running_average_continues_too(photos, held_out, tmp_path):
-    settings = replace(TINY, average=0.7)
+def test_the_running_average_and_the_grain_continue_too(photos, held_out, tmp_path):
+    settings = replace(TINY, average=0.7, noise=3.0)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train(photos, held_out, settings, goal(), whole, quiet)
     with pytest.raises(Interrupted):

@@ -101,6 +101,7 @@ def test_converted_decay_does_what_the_release_does():
         ({"accumulate": 0}, "accumulate must be at least 1"),
         ({"precision": "16-mixed"}, "precision must be one of"),
         ({"initialization": "zeros"}, "initialization must be one of"),
+        ({"noise": -1}, "noise must be at least 0"),
         ({"average": 1}, "average must be at least 0 and below 1"),
         ({"schedule": "linear 1e-3"}, "a schedule is 'cosine RATE' or"),
     ],
@@ -310,6 +311,19 @@ def finished(photos, held_out, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     lines = []
     return folder, train(photos, held_out, TINY, goal(), folder, lines.append), lines
+
+
+def test_grain():
+    """Of a photograph's own deviation, between none and the most; the same for the same random state."""
+    plain = torch.full((200, 1, 32, 32), 50.0)
+    torch.manual_seed(0)
+    found = loop.grainy(plain, 4.0)
+    level = found.std((1, 2, 3))
+    assert float(level.max()) < 4.5 and float(level.min()) < 0.3
+    assert float(level.mean()) == pytest.approx(2, abs=0.2)
+    assert float((found - plain).mean()) == pytest.approx(0, abs=0.02)
+    torch.manual_seed(0)
+    assert torch.equal(loop.grainy(plain, 4.0), found)
 
 
 def test_the_running_average_by_hand(photos, held_out, tmp_path):

@@ -140,6 +140,8 @@ class Run:
     def _example(self, photos, where):
         """Crop, mirror, Lab and soft encoding: what the network is given, and the targets."""
         lightness, ab = to_example(cut(photos, where, self.settings.crop))
+        if self.settings.noise:
+            lightness = grainy(lightness, self.settings.noise)
         return lightness.contiguous(memory_format=torch.channels_last), self.resident.targets(ab)
 
     def step(self, photos, where):
@@ -249,6 +251,12 @@ def build_network(settings, objective, photos, size=None, empty=False):
     else:
         random_initialize(network, settings.initialization)
     return network
+
+
+def grainy(lightness, most):
+    """Lightness (N, 1, H, W) with white noise, as of film or of a scan: a deviation from 0 to `most` L for each photograph."""
+    level = most * torch.rand(len(lightness), 1, 1, 1, device=lightness.device)
+    return lightness + level * torch.randn_like(lightness)
 
 
 def take_weights(network, path, bins):
