@@ -16,6 +16,7 @@ from repro.bins import ab_bins
 from repro.color import lab_to_rgb, rgb8_to_lightness
 from repro.network import MULTIPLE
 from repro.objectives import NAMES, REGRESSION_SCALE
+from repro.scans import inside_frame, stretch
 from repro.weights import PRETRAINED, load_weights
 
 DECODINGS = ("annealed", "mean", "mode")
@@ -29,15 +30,16 @@ class Colorizer:
 
     short_side: of the small copy that the network sees, pixels.  origin: where the weights come from.
     guided: whether colours end at the edges of things (`guided`).  mirrored: whether a photograph and its
-    mirror image are both asked, and the mean of the two taken.  header: what the weights' file says of them.
+    mirror image are both asked, and the mean of the two taken.  as_scan: whether the network is shown the
+    photograph without its frame and at full contrast (`scans.py`).  header: what the weights' file says of them.
     """
 
     def __init__(
         self, network, bins, objective, short_side=64, origin="", decoding="annealed", temperature=0.38,
-        guided=False, mirrored=False,
+        guided=False, mirrored=False, as_scan=False,
     ):  # fmt: skip
         self.network, self.bins, self.objective = network.eval(), bins, objective
-        self.guided, self.mirrored, self.header = guided, mirrored, {}
+        self.guided, self.mirrored, self.as_scan, self.header = guided, mirrored, as_scan, {}
         self.short_side, self.origin = short_side, origin
         self.decoding, self.temperature = decoding, temperature
 
@@ -46,14 +48,15 @@ class Colorizer:
         """Load weights: a safetensors file, or one of the models that come along, trained on photographs.
 
         path: the file; or "regression", "classification" or "rebalanced" (None) for what comes along.
-        options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored.
+        options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored, as_scan; in
+        place of those that the file names, as measured to be the best for it.
         Raises WeightsError if the file is missing, broken or made for other bins.
         """
         path = "rebalanced" if path is None else path
         path = PRETRAINED / f"{path}.safetensors" if path in NAMES else path
         bins = ab_bins()
         network, header, _ = load_weights(path, bins)
-        options = {"short_side": header.get("short_side", 64)} | options
+        options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | options
         found = cls(network.to(device), bins, header["objective"], origin=str(path), **options)
         found.header = header
         return found
@@ -85,9 +88,18 @@ class Colorizer:
         positive.
         """
         photo = _as_rgb8(photo)
-        lightness = torch.from_numpy(rgb8_to_lightness(shrink(photo, self.short_side)))
-        ab = self.predict_ab(lightness[None, None], decoding, temperature)[0]
-        return join(photo, ab, lightness if self.guided else None)
+        if not self.as_scan:
+            return self._colorized(photo, decoding, temperature)
+        top, bottom, left, right = inside_frame(rgb8_to_lightness(photo))
+        result = join(photo, torch.zeros(2, 1, 1))  # a frame has no colour
+        result[top:bottom, left:right] = self._colorized(photo[top:bottom, left:right], decoding, temperature)
+        return result
+
+    def _colorized(self, photo, decoding, temperature):
+        lightness = rgb8_to_lightness(shrink(photo, self.short_side))
+        shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
+        ab = self.predict_ab(shown[None, None], decoding, temperature)[0]
+        return join(photo, ab, torch.from_numpy(lightness) if self.guided else None)
 
     def predict_ab(self, lightness, decoding=None, temperature=None):
         """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4)."""
@@ -101,8 +113,8 @@ class Colorizer:
     def card(self):
         """What a record of figures should say of the model, from its file and its settings here."""
         known = ("settings", "trained_on", "step", "photos")
-        here = {name: getattr(self, name) for name in ("short_side", "decoding", "temperature", "guided", "mirrored")}
-        return here | {name: self.header[name] for name in known if name in self.header}
+        chosen = "short_side", "decoding", "temperature", "guided", "mirrored", "as_scan"
+        return {name: getattr(self, name) for name in chosen} | {name: self.header[name] for name in known if name in self.header}
 
 
 def trained_models(pipeline=False):

@@ -31,7 +31,9 @@ def add_ship(commands):
         "ship", help="keep the last run's models, in half precision, as those that come along"
     )
     command.add_argument("--models", metavar="DIR", help="of OBJECTIVE.safetensors (outputs/models)")
-    command.add_argument("--short-side", type=int, metavar="PIXELS", help="that photographs are shown to them at")
+    command.add_argument("--short-side", type=int, metavar="PIXELS", help="of the copy that the network is shown")
+    for choice in ("guided", "mirrored", "as_scan"):
+        command.add_argument(f"--{choice.replace('_', '-')}", action="store_true", help="see repro.colorizer.Colorizer")
     command.set_defaults(run=run_ship)
 
 
@@ -126,10 +128,11 @@ def run_ship(options):
     from repro.weights import PRETRAINED, WeightsError, halve
 
     folder = Path(options.models or paths.OUTPUTS / "models")
-    changes = {"short_side": options.short_side} if options.short_side else {}
+    choices = {name: getattr(options, name) for name in ("short_side", "guided", "mirrored", "as_scan")}
+    choices = {name: choice for name, choice in choices.items() if choice}
     try:
         for name in NAMES:
-            halve(folder / f"{name}.safetensors", PRETRAINED / f"{name}.safetensors", **changes)
+            halve(folder / f"{name}.safetensors", PRETRAINED / f"{name}.safetensors", colorize=choices)
     except WeightsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
