@@ -1,4 +1,4 @@
-"""Command line: python -m repro {colorize,data,shards,train,measure,record,ship,study}."""
+"""Command line: python -m repro {colorize,data,shards,train,measure,record,ship,exercises,study}."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ def main(arguments=None):
         prog="python -m repro", description="Colorful Image Colorization, rebuilt."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_colorize, _add_data, _add_shards, add_train, add_measure, _add_record, add_ship, add_study):
+    for add in (_add_colorize, _add_data, _add_shards, add_train, add_measure, _add_record, add_ship, _add_exercises, add_study):
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -245,6 +245,30 @@ def record(options):
         print(f"written: {keep(options.name)}")
     except FileNotFoundError as error:
         return _fail(error)
+    return 0
+
+
+# ---- exercises ----
+
+
+def _add_exercises(commands):
+    command = commands.add_parser(
+        "exercises",
+        help="write the students' notebooks anew from the solutions, or export them for nbgrader",
+    )
+    command.add_argument("--nbgrader", metavar="DIR", help="write DIR/source/<exercise>/, for a graded course")
+    command.set_defaults(run=exercises)
+
+
+def exercises(options):
+    """Write the notebooks of the exercises."""
+    from repro.exercises import export_nbgrader, write_students
+
+    try:
+        written = export_nbgrader(Path(options.nbgrader)) if options.nbgrader else write_students()
+    except OSError as error:
+        return _fail(error)
+    print("written:", *written, sep="\n  ")
     return 0
 
 
