@@ -9,7 +9,9 @@ from datetime import date
 import torch
 
 from repro import paths
-from repro.weights import write_atomically
+from repro.weights import PRETRAINED, write_atomically
+
+DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
 
 
 def write_metrics(name, values, pipeline=False):
@@ -47,18 +49,25 @@ def run_description(seed):
 
 
 def keep(name):
-    """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README.  Returns
-    the path of the numbers."""
+    """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README, whose first
+    picture is page 11's.  Returns the path of the numbers."""
     numbers, picture = paths.OUTPUTS / "metrics/12_results.json", paths.OUTPUTS / "figures/methods.png"
-    for file in (numbers, picture):
+    first = paths.OUTPUTS / "legacy/first.png"
+    for file in (numbers, picture, first):
         if not file.exists():
             raise FileNotFoundError(f"{file} is not there; run the pipeline first: make repro")
     record = json.loads(numbers.read_text()) | {"page_minutes": page_minutes()}
     write_atomically(paths.RESULTS / f"{name}.png", picture.read_bytes())
+    write_atomically(paths.RESULTS / "first.png", first.read_bytes())
     write_atomically(paths.RESULTS / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
-    readme = paths.ROOT / "README.md"
-    write_atomically(readme, quote_results(readme.read_text()).encode())
+    quote_everywhere()
     return paths.RESULTS / f"{name}.json"
+
+
+def quote_everywhere():
+    """Bring the tables in README and in the model card up to date with results/."""
+    for document in DOCUMENTS:
+        write_atomically(document, quote_results(document.read_text()).encode())
 
 
 def page_minutes():
@@ -77,10 +86,48 @@ def quote_results(text):
 
     def block(match):
         record = paths.RESULTS / f"{match[1]}.json"
-        body = markdown_table(json.loads(record.read_text())) if record.exists() else "(not recorded yet)"
+        found = json.loads(record.read_text()) if record.exists() else None
+        body = (
+            "(not recorded yet)"
+            if found is None
+            else held_out_table(found)
+            if "held_out" in found
+            else markdown_table(found)
+        )
         return f"<!-- results/{match[1]}.json -->\n{body}\n<!-- end -->"
 
     return re.sub(r"<!-- results/(\w+)\.json -->\n.*?<!-- end -->", block, text, flags=re.S)
+
+
+def held_out_table(results):
+    """What `python -m repro measure` found as Markdown: each collection, each method."""
+    run, rows = results["run"], []
+    asked = list(dict.fromkeys(
+        f for methods in results["held_out"].values() for found in methods.values() for f in found if f.startswith("top1 of")
+    ))  # fmt: skip
+    for collection, methods in results["held_out"].items():
+        for method, found in methods.items():
+            cells = [
+                f"{scale * found[figure]['mean']:.1f} ± {scale * (found[figure]['high'] - found[figure]['low']) / 2:.1f}"
+                if figure in found
+                else ""
+                for figure, scale in (
+                    ("auc", 100), ("auc_rebalanced", 100), ("psnr", 1), ("colorfulness", 1), *((f, 100) for f in asked)
+                )
+            ]  # fmt: skip
+            rows.append(f"| {collection} | {method} | {' | '.join(cells)} |")
+    names = [" ".join(("top-1", *figure.split()[1:3], figure.split("/")[-1].split(":")[-1])) for figure in asked]
+    header = ["photographs", "method", "AuC", "rebalanced AuC", "PSNR (dB)", "colourfulness", *names]
+    return "\n".join(
+        [
+            f"| {' | '.join(header)} |",
+            "|---" * len(header) + "|",
+            *rows,
+            "",
+            f"Per cent, ± half of the 95 % interval over photographs. Trained here, measured {run['date']} on {run['hardware']}; "
+            f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
+        ]
+    )
 
 
 def markdown_table(results):

@@ -7,12 +7,26 @@ import pytest
 from repro import paths, records
 
 
-def test_readme_quotes_what_results_hold():
-    readme = (paths.ROOT / "README.md").read_text()
-    assert "<!-- results/" in readme
-    assert records.quote_results(readme) == readme, (
-        "run `python -m repro record NAME` after changing results/"
-    )
+@pytest.mark.parametrize("document", records.DOCUMENTS, ids=lambda path: path.stem)
+def test_documents_quote_what_results_hold(document):
+    text = document.read_text()
+    assert "<!-- results/" in text
+    assert records.quote_results(text) == text, "records.quote_everywhere() after changing results/"
+
+
+def test_the_table_of_held_out_photographs(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    interval = {"mean": 0.876, "error": 0.01, "low": 0.86, "high": 0.90}
+    one = {"auc": interval, "auc_rebalanced": interval, "colorfulness": {"mean": 30, "low": 28, "high": 31}}
+    truth = {"auc": interval, "top1 of 10 hub:/some/where/mobile": interval, "top1 hub:/some/where/mobile": interval}
+    run = {"date": "2020-01-01", "hardware": "abacus", "seed": 0, "python": "3.11", "torch": "2"}
+    record = {"run": run, "held_out": {"cats": {"truth": truth, "gray": one}}}
+    (tmp_path / "tiny.json").write_text(json.dumps(record))
+    lines = records.quote_results("<!-- results/tiny.json -->\n<!-- end -->").splitlines()
+    assert lines[1].endswith("| colourfulness | top-1 of 10 mobile |")
+    assert lines[3] == "| cats | truth | 87.6 ± 2.0 |  |  |  | 87.6 ± 2.0 |"
+    assert lines[4] == "| cats | gray | 87.6 ± 2.0 | 87.6 ± 2.0 |  | 30.0 ± 1.5 |  |"
+    assert "abacus" in lines[-2] and "2020-01-01" in lines[-2]
 
 
 @pytest.mark.parametrize(

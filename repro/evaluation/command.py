@@ -39,12 +39,13 @@ def add_ship(commands):
 
 def run_measure(options):
     """Measure; returns the exit code, 1 with one line that says what is wrong."""
+    from repro import paths
     from repro.colorizer import Colorizer
     from repro.datasets.sources import SourceError
     from repro.evaluation.held_out import measure, summary
     from repro.evaluation.semantic import ClassifierError, open_classifier
     from repro.objectives import NAMES
-    from repro.records import run_description
+    from repro.records import quote_everywhere, run_description
     from repro.weights import PRETRAINED, WeightsError, write_atomically
 
     folder, out, rows = Path(options.models or PRETRAINED), Path(options.out), []
@@ -66,6 +67,8 @@ def run_measure(options):
     record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
     write_atomically(out, (json.dumps(record | {"held_out": summary(rows)}, indent=1) + "\n").encode())
     write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
+    if out.resolve().parent == paths.RESULTS.resolve():
+        quote_everywhere()
     print(f"written: {out} and {out.with_suffix('.csv.gz').name}")
     return 0
 

@@ -68,7 +68,7 @@ def _from_hub(name, place):
         model = transformers.AutoModelForImageClassification.from_pretrained(
             place, dtype="float32", **options
         )
-        return processor, model.eval()
+        return processor, model.eval().to(memory_format=torch.channels_last)  # faster, on any device
 
     try:
         processor, model = _cached_or_fetched(load, place)
@@ -83,7 +83,7 @@ def _from_hub(name, place):
     @torch.inference_mode()
     def logits(photos):
         pixels = processor(images=list(photos), return_tensors="pt", input_data_format="channels_last")
-        return model(pixels["pixel_values"]).logits.float()
+        return model(pixels["pixel_values"].contiguous(memory_format=torch.channels_last)).logits.float()
 
     labels = model.config.id2label
     return Classifier(name, tuple(labels[index] for index in range(len(labels))), logits)
