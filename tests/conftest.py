@@ -1,5 +1,7 @@
 """What all tests share: one thread, no deadlines, a handful of painted photographs."""
 
+import shutil
+
 import pytest
 import torch
 from hypothesis import settings
@@ -50,3 +52,23 @@ def tiny_network():
         return ColorizationNet(width, outputs)
 
     return make
+
+
+# ---- a real browser ----
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+SWITCHES += ["--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window; skips where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium or google-chrome on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()

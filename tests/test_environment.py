@@ -15,8 +15,8 @@ from repro import __version__
 from repro.paths import DATA, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = PROJECT["optional-dependencies"]  # "test" is always installed; the others are the user's choice
-REQUIREMENTS = [Requirement(text) for text in PROJECT["dependencies"] + EXTRAS["test"]]
+EXTRAS = PROJECT["optional-dependencies"]  # "test" and "site" are always installed; the others are the user's choice
+REQUIREMENTS = [Requirement(text) for text in PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["site"]]
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", LOCK, re.M)}
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())

@@ -1,0 +1,121 @@
+"""The site: README, every executed page in order, exercises, teaching notes and the model card as one static book.
+
+    python docs/build_site.py [--pages outputs/pages] [--out outputs/site]
+
+Complete without a network, and opens from the file system.  The tree that Sphinx is given has the shape of the
+repository, so that every link between the documents holds.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAINED = "04_training_rebalanced"  # of page 04's three runs, the one that is shown
+WIDGET = "application/vnd.jupyter.widget-view+json"
+NOTE = "*(Here a slider follows in JupyterLab: `make lab`. The picture above is its first state.)*"
+
+
+def executed(name, pages):
+    """The executed notebook of a page, as a dict, made ready for reading.  Raises FileNotFoundError."""
+    path = pages / f"{TRAINED if name == '04_training' else name}.ipynb"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; run `make repro` first")
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = []
+    for cell in notebook["cells"]:
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            continue
+        if cell["cell_type"] == "code":
+            outputs = [o for o in cell["outputs"] if o.get("name") != "stderr"]
+            has_widget = any(WIDGET in o.get("data", {}) for o in outputs)
+            cell["outputs"] = [o for o in outputs if WIDGET not in o.get("data", {})]
+            cells.append(cell)
+            if has_widget:
+                cells.append({"cell_type": "markdown", "id": f"w{len(cells)}", "metadata": {}, "source": [NOTE]})
+        else:
+            cells.append(cell)
+    return dict(notebook, cells=cells, metadata={"kernelspec": notebook["metadata"]["kernelspec"]})
+
+
+def contents(pages, exercises):
+    """README's tables of contents, for Sphinx."""
+    lines = []
+    for caption, documents in (
+        ("Pages", pages),
+        ("Exercises", exercises),
+        ("More", ["docs/teaching", "repro/pretrained/MODEL_CARD", "data/README"]),
+    ):
+        lines += ["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *documents, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def gather(tree, pages):
+    """Fill a folder with the site's documents."""
+    names = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    exercises = sorted(path.stem for path in (ROOT / "notebooks/exercises").glob("*.ipynb"))
+    (tree / "notebooks/exercises").mkdir(parents=True)
+    for name in names:
+        text = json.dumps(executed(name, pages), ensure_ascii=False)
+        (tree / f"notebooks/{name}.ipynb").write_text(text, encoding="utf-8")
+    for name in exercises:
+        shutil.copy(ROOT / f"notebooks/exercises/{name}.ipynb", tree / "notebooks/exercises")
+    for place in ("docs/teaching.md", "docs/static", "docs/conf.py", "repro/pretrained/MODEL_CARD.md",
+                  "data/README.md", "LICENSE", "CITATION.cff", "results"):  # fmt: skip
+        target = tree / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / place).is_dir() else shutil.copy)(ROOT / place, target)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = readme.replace("(notebooks/exercises)", "(notebooks/exercises/01_bins_and_weights.ipynb)")
+    documents = [f"notebooks/{n}" for n in names], [f"notebooks/exercises/{n}" for n in exercises]
+    (tree / "README.md").write_text(readme + contents(*documents), encoding="utf-8")
+    teaching = tree / "docs/teaching.md"
+    text = teaching.read_text(encoding="utf-8")
+    teaching.write_text(
+        text.replace("(../notebooks/exercises)", "(../notebooks/exercises/01_bins_and_weights.ipynb)"), encoding="utf-8"
+    )
+
+
+def accessible(html):
+    """What the theme leaves out: headings say their level, and what scrolls sideways can be reached by keyboard."""
+    html = html.replace('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">')
+    return html.replace("<pre>", '<pre tabindex="0">').replace('<div class="math">', '<div class="math" tabindex="0">')
+
+
+def build(pages, out):
+    """Build the site into `out`, replacing what was there; returns Sphinx's exit code."""
+    from sphinx.cmd.build import build_main
+
+    with TemporaryDirectory() as work:
+        tree, html = Path(work, "tree"), Path(work, "html")
+        gather(tree, pages)
+        code = build_main(["-q", "-W", "--keep-going", "-c", str(tree / "docs"), "-b", "html", str(tree), str(html)])
+        if code == 0:
+            for page in html.rglob("*.html"):
+                page.write_text(accessible(page.read_text(encoding="utf-8")), encoding="utf-8")
+            shutil.copy(html / "README.html", html / "index.html")
+            shutil.rmtree(out, ignore_errors=True)
+            shutil.copytree(html, out, ignore=shutil.ignore_patterns(".doctrees", ".buildinfo"))
+    return code
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--pages", type=Path, default=ROOT / "outputs/pages", help="executed pages")
+    parser.add_argument("--out", type=Path, default=ROOT / "outputs/site")
+    options = parser.parse_args()
+    try:
+        code = build(options.pages, options.out)
+    except FileNotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if code == 0:
+        print(f"Done: open {options.out / 'index.html'} in a browser.")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
