@@ -5,6 +5,7 @@ import sqlite3
 import statistics
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from repro.datasets.world import WorldSource
 from repro.study.serving import serving
@@ -105,6 +106,39 @@ def test_buttons_can_be_reached_by_tab_with_a_visible_focus(sitting):
     page.keyboard.press("Space")
     page.wait_for_selector("#told:not([hidden])")
     assert [row["choice"] for row in store.rows()] == [1]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_automated_rules_find_no_serious_fault(sitting, scheme):
+    """axe's rules on every screen of a sitting."""
+    page, _ = sitting(color_scheme=scheme)
+    faults = []
+
+    def look(screen):
+        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
+        faults.extend(f"{screen}: {rule['id']}: {rule['nodes'][0]['html'][:150]}" for rule in serious)
+
+    look("welcome")
+    page.keyboard.press("Enter")
+    for number in range(6):
+        if number == 2:
+            page.wait_for_selector("#between:not([hidden])")
+            look("between")
+            page.keyboard.press("Enter")
+        ready(page)
+        if number in (0, 2):
+            look("question")
+        page.keyboard.press("1")
+        if number < 2:
+            page.wait_for_selector("#told:not([hidden])")
+            if number == 0:
+                look("told")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("#told", state="hidden")
+    page.wait_for_selector("#thanks:not([hidden])")
+    look("thanks")
+    assert not faults, "\n".join(faults)
 
 
 def test_a_whole_sitting_by_touch_on_a_phone(sitting):
