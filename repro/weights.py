@@ -80,6 +80,9 @@ def halve(source, target, **settings):
     weight is too large for half precision.
     """
     header, tensors = _read(source)
+    trained = header.get("settings", {})
+    if "initialization" in trained:  # its name, without the folders of this machine
+        header["settings"] = trained | {"initialization": Path(trained["initialization"]).name}
     kept = {}
     for name, value in tensors.items():
         if name.startswith("network."):

@@ -44,7 +44,10 @@ def test_round_trip(saved, bins):
 def test_half_precision(saved, bins, tmp_path):
     path, network = saved
     target = tmp_path / "half" / "net.safetensors"
-    halve(path, target, short_side=112)
+    trained = {"initialization": "/some/where/OBJECTIVE.safetensors", "width": 0.03}
+    halve(path, target, short_side=112, settings=trained)
+    halve(target, target)
+    assert read_header(target)["settings"] == trained | {"initialization": "OBJECTIVE.safetensors"}
     loaded, header, extra = load_weights(target, bins)
     assert header["short_side"] == 112 and header["scores"] == {"auc": 0.9}
     assert not extra, "an optimiser's state stays behind"

@@ -96,9 +96,10 @@ def measure(held_out, models, classifiers=(), report=print, seed=0):
         for classifier in classifiers:
             answers = held_out.asked(classifier, colored)
             if answers is not None:
+                name = classifier.name.split("/")[-1]  # without the folders of this machine
                 for row, first, among in zip(found, *answers, strict=True):
-                    row[f"top1 {classifier.name}"] = int(first)
-                    row[f"top1 of {len(held_out.classes)} {classifier.name}"] = int(among)
+                    row[f"top1 {name}"] = int(first)
+                    row[f"top1 of {len(held_out.classes)} {name}"] = int(among)
         rows += found
         report(f"{held_out.name}: {method} measured on {len(held_out.names)} photographs")
     return rows
