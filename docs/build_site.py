@@ -8,6 +8,7 @@ repository, so that every link between the documents holds.
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -82,7 +83,7 @@ def gather(tree, pages):
 def accessible(html):
     """What the theme leaves out: headings say their level, and what scrolls sideways can be reached by keyboard."""
     html = html.replace('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">')
-    return html.replace("<pre>", '<pre tabindex="0">').replace('<div class="math">', '<div class="math" tabindex="0">')
+    return re.sub(r'<(pre|div class="(?:math|table-wrapper)[^"]*")>', r'<\1 tabindex="0">', html)
 
 
 def build(pages, out):

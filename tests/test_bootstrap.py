@@ -26,6 +26,9 @@ def test_weighted_means():
     few = bootstrap(values, weights=np.r_[np.full(5, 1.0), np.full(45, 1e-9)])
     alone = values[:5].std() / 5**0.5
     assert few.error == pytest.approx(alone, rel=0.3), "as if the five were alone"
+    for count in (3, 7, 49, 400):  # a share of 1 is 1, without a rounding that turns an interval over
+        found = bootstrap(np.ones(count), resamples=50)
+        assert found.low == found.mean == found.high == 1
     for bad in ([1], [-1, 3], [0, 0], [np.nan, 1], [np.inf, 1]):
         with pytest.raises(ValueError, match="weights"):
             bootstrap([0, 1], weights=bad)

@@ -30,7 +30,6 @@ def bootstrap(values, level=0.95, resamples=2000, seed=0, weights=None):
         raise ValueError(f"expected (N,) finite values, N > 0, got shape {values.shape}")
     if weights.shape != values.shape or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
         raise ValueError(f"expected weights {values.shape}, none negative and some positive, got {weights.shape}")
-    weights = weights / weights.sum()
     weighted, rng = weights * values, np.random.default_rng(seed)
     means = np.concatenate(
         [
@@ -40,4 +39,4 @@ def bootstrap(values, level=0.95, resamples=2000, seed=0, weights=None):
         ]
     )
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(weighted.sum()), float(means.std(ddof=1)), float(low), float(high))
+    return Interval(float(weighted.sum() / weights.sum()), float(means.std(ddof=1)), float(low), float(high))
