@@ -20,6 +20,22 @@ BLOCKS = {
 }
 DECODER = (256, 256, 256)  # block 8: a 4x4 transposed convolution of stride 2, then 3x3 convolutions
 MULTIPLE = 8  # height and width must be multiples of this
+DEAD = 0.01  # of its layer's median variance: a channel with less hardly ever wakes
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that a rare photograph cannot blow up.
+
+    After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph that
+    wakes one after all would be divided by its root.  So in evaluation no variance counts as less than DEAD of
+    the layer's median; training is untouched.
+    """
+
+    def forward(self, features):
+        if self.training:
+            return super().forward(features)
+        variance = self.running_var.clamp(min=DEAD * self.running_var.median())
+        return nn.functional.batch_norm(features, self.running_mean, variance, self.weight, self.bias, eps=self.eps)
 
 
 class ColorizationNet(nn.Module):
@@ -47,7 +63,7 @@ class ColorizationNet(nn.Module):
                 convolution = nn.Conv2d(
                     previous, scaled(count), 3, stride if last else 1, padding=dilation, dilation=dilation
                 )
-                norm = [nn.BatchNorm2d(scaled(count))] if last else []
+                norm = [BatchNorm(scaled(count))] if last else []
                 self.layers[f"conv{block}_{position}"] = nn.Sequential(convolution, nn.ReLU(inplace=True), *norm)
                 previous = scaled(count)
         for position, count in enumerate(DECODER, 1):

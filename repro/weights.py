@@ -16,9 +16,6 @@ from repro.network import ColorizationNet
 PRETRAINED = Path(__file__).parent / "pretrained"  # the models that come along; MODEL_CARD.md beside them
 
 
-DEAD = 0.01  # of a layer's median variance
-
-
 class WeightsError(Exception):
     """A weights file that cannot be used, and why."""
 
@@ -74,8 +71,6 @@ def save_weights(path, network, objective, extra_tensors=None, **settings):
 def halve(source, target, **settings):
     """Copy a weights file with its convolution kernels in half precision; biases and batch statistics stay whole.
 
-    Channels that no training photograph has woken for long have a running variance near 0; when a rare photograph does,
-    dividing by it would blow all up.  So no variance stays below DEAD of its layer's median.
     settings: into the header, over those that stand there.  Raises WeightsError as `load_weights`, or if a
     weight is too large for half precision.
     """
@@ -87,8 +82,6 @@ def halve(source, target, **settings):
     for name, value in tensors.items():
         if name.startswith("network."):
             kept[name] = value.half() if value.ndim == 4 else value
-            if name.endswith("running_var"):
-                kept[name] = value.clamp(min=DEAD * float(value.median()))
             if not bool(kept[name].isfinite().all()):
                 raise WeightsError(f"{source}: {name} does not fit half precision")
     write_atomically(target, save(kept, {"repro": json.dumps(header | settings)}))

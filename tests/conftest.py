@@ -61,9 +61,13 @@ SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 SWITCHES += ["--disable-background-networking", "--disable-component-update"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window; skips where there is none."""
+    """Chromium without a window; skips where there is none.
+
+    No longer than a module: while Playwright is open its event loop counts as running, and other tests start
+    their own.
+    """
     if CHROMIUM is None:
         pytest.skip("no chromium or google-chrome on the PATH")
     from playwright.sync_api import sync_playwright

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from repro.network import ColorizationNet, convolutions, multiply_adds, receptive_fields
+from repro.network import BatchNorm, ColorizationNet, convolutions, multiply_adds, receptive_fields
 
 NAMES = (
     "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 conv4_3 conv5_1 conv5_2 conv5_3 "
@@ -39,8 +39,27 @@ def test_normalisation_stands_after_the_last_relu_of_blocks_1_to_7(full):
     ends = {"conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "conv6_3", "conv7_3"}
     for name in NAMES[:-1]:
         kernel = "ConvTranspose2d" if name == "conv8_1" else "Conv2d"
-        assert kinds[name] == [kernel, "ReLU"] + ["BatchNorm2d"] * (name in ends), name
+        assert kinds[name] == [kernel, "ReLU"] + ["BatchNorm"] * (name in ends), name
     assert kinds["out"] == ["Conv2d"]
+
+
+def test_a_channel_that_was_long_asleep_does_not_blow_up_the_rest():
+    """Variances 4, 1 and 1e-40 have the median 1, so none counts as less than .01: 1 becomes at most 10."""
+    norm = BatchNorm(3, eps=0.0)
+    norm.running_var.copy_(torch.tensor([4.0, 1.0, 1e-40]))
+    found = norm.eval()(torch.ones(1, 3, 1, 1)).flatten()
+    assert found.tolist() == pytest.approx([0.5, 1.0, 10.0])
+    assert norm.running_var[2] < 1e-39, "what was counted stays as it was counted"
+
+
+@torch.no_grad()
+def test_batch_normalisation_is_torchs_own_otherwise():
+    """In training always, in evaluation where every channel is awake."""
+    torch.manual_seed(0)
+    ours, theirs, features = BatchNorm(4), nn.BatchNorm2d(4), torch.rand(5, 4, 6, 6)
+    assert torch.equal(ours(features), theirs(features))
+    assert torch.equal(ours.running_var, theirs.running_var)
+    assert torch.equal(ours.eval()(features), theirs.eval()(features))
 
 
 @pytest.mark.parametrize(
