@@ -10,7 +10,7 @@ import torch
 from repro.records import hardware
 from repro.weights import write_atomically
 
-THEMES = ("encoding", "lab", "training", "memory", "prior", "colorizer", "shards", "gpu")
+THEMES = ("encoding", "lab", "training", "memory", "prior", "colorizer", "shards", "demos", "gpu")
 COLUMNS = ("what", "ours", "beside", "takes", "so ours", "goal")
 
 

@@ -93,11 +93,13 @@ def _cell_text(value):
 def slider_demo(draw, alt, **sliders):
     """A picture that follows its sliders: draw(**values) -> Figure.  Returns a widget.
 
-    sliders: ipywidgets by the name of the parameter of `draw` that they set. The picture is the PNG of an
-    Image widget whose value is set by `observe`: no Output widget, which now and then hangs an unattended
-    run.
+    sliders: ipywidgets by the name of the parameter of `draw` that they set; a `Pointer` stands beside the
+    picture, the others above. The picture is the PNG of an Image widget whose value is set by `observe`: no
+    Output widget, which now and then hangs an unattended run.
     """
     import ipywidgets
+
+    from repro.pointer import Pointer
 
     values = lambda: {name: slider.value for name, slider in sliders.items()}
     first = draw(**values())
@@ -109,12 +111,16 @@ def slider_demo(draw, alt, **sliders):
     def redraw(change):
         picture.value = to_png(draw(**values()))
 
+    pointers = [slider for slider in sliders.values() if isinstance(slider, Pointer)]
+    others = [slider for slider in sliders.values() if not isinstance(slider, Pointer)]
     for name, slider in sliders.items():
         slider.description = slider.description or name
+        slider.observe(redraw, names="value")
+    for slider in others:
         slider.continuous_update = True
         slider.style.description_width = "initial"
-        slider.observe(redraw, names="value")
-    return ipywidgets.VBox([*sliders.values(), picture])
+    wrapping = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
+    return ipywidgets.VBox([*others, ipywidgets.HBox([*pointers, picture], layout=wrapping)])
 
 
 # ---- what is drawn ----
@@ -279,6 +285,65 @@ def expected_against_learned(comparisons, title):
         ylim=(0, 1),
         aspect="equal",
     )
+    return figure
+
+
+def halves(left, right, percent):
+    """Two pictures (H, W, 3) uint8 in one: the first to the left of a white line at `percent` of the width, the
+    second to its right."""
+    at = round(left.shape[1] * percent / 100)
+    picture = np.concatenate((left[:, :at], right[:, at:]), 1)
+    if 0 < at < picture.shape[1]:
+        picture[:, at - 1 : at + 1] = 255
+    return picture
+
+
+def network_plan(shapes):
+    """The network's layers as boxes from input to output, heights and widths by resolution and channels:
+    {layer: (channels, height, width)}.  The x axis counts layers.  Returns a Figure."""
+    figure, axis = new_figure(width=7.6, height=2.6)
+    for place, (name, (channels, height, _)) in enumerate(shapes.items()):
+        block = int(name[4]) if name.startswith("conv") else 0
+        shade = "#d9e4ee" if block % 2 else "#f1e4d3"
+        axis.bar(place, height, 0.25 + 0.65 * channels / 512, bottom=-height / 2, color=shade, edgecolor="#444")
+        axis.text(place, height / 2 + 6, channels, ha="center", fontsize=6)
+    axis.set(
+        xticks=range(len(shapes)), xlim=(-0.7, len(shapes) - 0.3), ylim=(-150, 150), yticks=[],
+        title="layers: height is resolution, width and number are channels",
+    )  # fmt: skip
+    axis.set_xticklabels(list(shapes), rotation=60, fontsize=7)
+    axis.spines["left"].set_visible(False)
+    return figure
+
+
+def answers_for_a_pixel(bins, probabilities, answers, lightness=60.0):
+    """A predicted distribution over the ab plane, with what decodings make of it.
+
+    bins: (Q, 2).  probabilities: (Q,).  answers: {name: ab (2,)}, drawn and named with a mark of their own.
+    Returns a Figure.
+    """
+    figure, axis = new_figure(width=5.6, height=4.0)
+    distribution(axis, bins, probabilities, lightness)
+    for (name, ab), mark in zip(answers.items(), ("s", "D", "^", "*")):
+        label = f"{name} ({ab[0]:.0f}, {ab[1]:.0f})"
+        axis.plot(*ab, mark, color="white", markeredgecolor="black", markersize=9, label=label, linestyle="none")
+    axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def brushed_bins(bins, chosen, prior, weights):
+    """What bins under a brush weigh among all: chosen (Q,) bool, prior and weights (Q,).  Returns a Figure."""
+    prior, weights, chosen = (np.asarray(values) for values in (prior, weights, chosen))
+    figure, axis = new_figure(width=4.4, height=3.6)
+    seen = prior > 0
+    axis.loglog(prior[seen], weights[seen], ".", color="#aaa", markersize=4, label="all bins")
+    under = chosen & seen
+    colors = bin_colors(bins)[under]
+    axis.scatter(prior[under], weights[under], c=colors, edgecolors="black", s=45, zorder=3, label="under the brush")
+    share, pull = prior[chosen].sum(), (prior * weights)[chosen].sum()
+    reach = f"weights {weights[chosen].min():.2f} to {weights[chosen].max():.2f}" if chosen.any() else "no bin here"
+    axis.set(xlabel="share of pixels", ylabel="weight", title=f"{chosen.sum()} bins, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss's weight")
+    axis.legend(frameon=False, fontsize=8)
     return figure
 
 

@@ -116,7 +116,8 @@ def held_out_table(results):
                 )
             ]  # fmt: skip
             rows.append(f"| {collection} | {method} | {' | '.join(cells)} |")
-    names = [" ".join(("top-1", *figure.split()[1:3], figure.split("/")[-1].split(":")[-1])) for figure in asked]
+    short = lambda classifier: classifier.split("/")[-1].split(":")[-1]
+    names = [" ".join(("top-1", *figure.split()[1:-1], short(figure.split()[-1]))) for figure in asked]
     header = ["photographs", "method", "AuC", "rebalanced AuC", "PSNR (dB)", "colourfulness", *names]
     return "\n".join(
         [

@@ -2,7 +2,9 @@
 way."""
 
 import json
+import os
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -41,6 +43,28 @@ def test_conda_users_get_the_pins_and_the_package_itself():
 def test_conda_users_get_the_same_python():
     assert f"python{PROJECT['requires-python']}" in CONDA["dependencies"]
     assert "nodefaults" in CONDA["channels"]
+
+
+def test_binder_gets_conda_forges_torch_and_the_rest_by_the_lock():
+    binder = yaml.safe_load((ROOT / ".binder/environment.yml").read_text())
+    python = next(entry for entry in binder["dependencies"] if entry.startswith("python"))
+    assert Version(python.split("=")[1]) in Requirement("python" + PROJECT["requires-python"]).specifier
+    torch = next(entry for entry in binder["dependencies"] if entry.startswith("pytorch-cpu"))
+    assert Requirement(torch).specifier == by_name(REQUIREMENTS)["torch"] and "nodefaults" in binder["channels"]
+
+
+def test_a_torch_that_is_there_stays(tmp_path):
+    """What Binder and Colab run, with a pip that only tells what it is given."""
+    told = tmp_path / "told"
+    fake = tmp_path / "python"
+    fake.write_text(f'#!/bin/sh\nif [ "$1" = -c ]; then echo 9.9.9; exit; fi\necho "$@" > {told}\ncat "$8" >> {told}\n')
+    fake.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", ROOT / ".binder/postBuild"], env=environment, check=True)
+    command, *pins = told.read_text().splitlines()
+    assert command.startswith("-m pip install") and command.endswith("-e .")
+    assert "torch==9.9.9" in pins and f"numpy=={PINS['numpy']}" in pins
+    assert [line for line in pins if line.startswith("torch==")] == ["torch==9.9.9"]
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.name)

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from repro import figures
+from repro.pointer import Pointer
 
 
 def test_a_figure_becomes_html_with_caption_and_alt_text():
@@ -21,10 +22,38 @@ def test_moving_a_slider_changes_the_picture():
 
     slider = ipywidgets.FloatSlider(1.0, min=0, max=10)
     demo = figures.slider_demo(draw, "a line", height=slider)
-    picture = demo.children[-1]
+    picture = demo.children[-1].children[-1]
     before = picture.value
     slider.value = 9.0
     assert before[:4] == b"\x89PNG" and picture.value != before
+
+
+def test_pointing_at_a_figure_gives_its_units_and_redraws():
+    def draw(point):
+        figure, axis = figures.new_figure()
+        axis.set_title(str(point))
+        return figure
+
+    figure, axis = figures.new_figure(width=4, height=3)
+    axis.set(xlim=(-100, 100), ylim=(0, 10))
+    pointer = Pointer(figure, (20, 5), "a plane", ("a", "b"), step=5)
+    assert pointer.extent == [-100, 0, 100, 10] and pointer.width == 400
+    left, bottom, right, top = pointer.frame
+    assert 0 < left < right < 1 and 0 < top < bottom < 1, "from the picture's top, as a browser counts"
+    demo = figures.slider_demo(draw, "a title", point=pointer)
+    picture = demo.children[-1].children[-1]
+    before, seen = picture.value, pointer.png
+    pointer.value = [25, 5]
+    assert picture.value != before
+    pointer.point_into(figures.photographs([np.zeros((8, 16, 3), np.uint8)]))
+    assert pointer.png != seen and pointer.extent == [-0.5, 7.5, 15.5, -0.5], "pixels, from the top"
+
+
+def test_halves_meet_at_the_line():
+    left, right = np.zeros((4, 10, 3), np.uint8), np.full((4, 10, 3), 100, np.uint8)
+    found = figures.halves(left, right, 60)[0, :, 0].tolist()
+    assert found == [0] * 5 + [255] * 2 + [100] * 3
+    assert (figures.halves(left, right, 0) == right).all() and (figures.halves(left, right, 100) == left).all()
 
 
 def test_photographs_fill_a_grid_of_any_number():
@@ -62,6 +91,10 @@ def test_every_kind_of_figure_is_drawn(bins):
         figures.paired_shares(["red", "green"], np.array([[50.0, 20], [-30, 40]]), [0.6, 0.4], [0.5, 0.5], "apple"),
         figures.accuracy_by_temperature({"rebalanced": {0.38: (0.9, 0.6), 1.0: (0.9, 0.5)}}),
         figures.layer_ratios({"he": {"conv1_1": 1.0, "conv1_2": 2.0}}),
+        figures.network_plan({"conv1_1": (64, 256, 256), "out": (313, 64, 64)}),
+        figures.answers_for_a_pixel(bins, torch.full((313,), 1 / 313), {"mode": (0, 0), "mean": torch.zeros(2)}),
+        figures.brushed_bins(bins, bins[:, 0] > 60, torch.rand(313), torch.rand(313)),
+        figures.brushed_bins(bins, bins[:, 0] > 999, torch.rand(313), torch.rand(313)),
         figures.receptive_field(np.zeros((64, 64, 3), np.uint8), "conv1_1", 3, 1),
     ):
         assert figures.to_png(figure)[:4] == b"\x89PNG"

@@ -1,0 +1,126 @@
+"""Every page in JupyterLab, in a real browser: Run All ends without an error, and a control moves a picture.
+
+In reading order, as a student would, from a copy of the pages. Screenshots are kept in scratch/screenshots/.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from repro import paths
+
+PAGES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
+SCREENSHOTS = paths.ROOT / "scratch/screenshots"
+TOKEN = "only-for-this-test"
+CONTROL = ".jp-OutputArea .widget-slider .noUi-handle, .jp-OutputArea .repro-pointer, .jp-OutputArea .widget-dropdown select"
+BUSY = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(prompt => prompt.textContent.includes('*'))"
+COUNT = "() => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').length"
+DONE = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].filter(prompt => /\\[\\d+\\]/.test(prompt.textContent)).length"
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # else only what is on the screen is in the page
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "extensionmanager-extension/plugin": {"enabled": False},
+}
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab that serves a copy of the pages."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(paths.NOTEBOOKS, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    for name, values in SETTINGS.items():
+        path = folder / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    places = {"REPRO_SCRATCH": "scratch", "REPRO_OUTPUTS": "outputs", "JUPYTERLAB_SETTINGS_DIR": "settings",
+              "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime"}  # fmt: skip
+    environment = os.environ | {name: str(folder / place) for name, place in places.items()} | {"OMP_NUM_THREADS": "1"}
+    with open(folder / "log", "w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0", f"--IdentityProvider.token={TOKEN}",
+             f"--ServerApp.root_dir={folder / 'notebooks'}"],
+            env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield wait_for_address(folder / "runtime", server)
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def wait_for_address(runtime, server, seconds=60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and server.poll() is None:
+        for path in runtime.glob("jpserver-*.json"):
+            with open(path) as file:
+                return json.load(file)["url"]
+        time.sleep(0.2)
+    raise AssertionError("JupyterLab did not start")
+
+
+def ask(address, method="GET"):
+    return urllib.request.urlopen(
+        urllib.request.Request(address, method=method, headers={"Authorization": f"token {TOKEN}"})
+    )
+
+
+def stop_kernels(address):
+    with ask(address + "api/kernels") as answer:
+        for kernel in json.load(answer):
+            ask(f"{address}api/kernels/{kernel['id']}", "DELETE").close()
+
+
+@pytest.fixture
+def tab(browser, lab):
+    """A tab, and the faults that it has reported so far."""
+    context = browser.new_context(viewport={"width": 1300, "height": 950}, reduced_motion="reduce")
+    page, faults = context.new_page(), []
+    page.set_default_timeout(60_000)
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    page.on("console", lambda message: faults.append(f"console: {message.text}") if message.type == "error" else None)
+    page.on("response", lambda answer: faults.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
+    yield page, faults
+    context.close()
+    stop_kernels(lab)
+
+
+def run_all(page, seconds):
+    """Run All Cells from the menu, and wait until every cell has its number."""
+    page.click(".lm-MenuBar-itemLabel:text-is('Run')")
+    page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
+    cells = page.evaluate(COUNT)
+    page.wait_for_function(f"() => ({DONE})() >= {cells} && !({BUSY})()", timeout=1000 * seconds)
+
+
+@pytest.mark.parametrize("stem", [page.stem for page in PAGES])
+def test_a_page_runs_and_its_control_moves_its_picture(lab, tab, stem):
+    page, faults = tab
+    page.goto(f"{lab}lab/tree/{stem}.ipynb?reset&token={TOKEN}")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.wait_for_selector("#jp-main-statusbar :text('(ipykernel) | Idle')")  # else it asks for a kernel
+    run_all(page, 240)
+    errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
+    assert errors.count() == 0, errors.first.inner_text()[-2000:]
+    controls = page.locator(CONTROL)
+    assert controls.count() > 0, "nothing to play with"
+    control = controls.first
+    picture = control.evaluate_handle("node => node.closest('.jp-OutputArea-output').querySelector('img.widget-image')")
+    before = picture.evaluate("node => node.src")
+    control.scroll_into_view_if_needed()
+    control.focus()
+    page.keyboard.press("ArrowDown" if control.evaluate("node => node.tagName") == "SELECT" else "ArrowRight")
+    page.wait_for_function(
+        "([node, before]) => node.src !== before", arg=[picture, before], timeout=20_000
+    )
+    picture.evaluate("node => node.decode()")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{stem}.png")
+    assert not faults, "\n".join(faults)
