@@ -104,5 +104,6 @@ $(1)/bin/python -m pip install --progress-bar off -c $(2) -e '.[test,site]' 2>&1
     *Downloading*"GB)"*|*Downloading*[0-9][0-9][0-9].[0-9]" MB)"*) echo " $$line";; \
     "Installing collected packages"*) echo "  installing them";; \
   esac; done \
-|| { tail -n 20 $(1)/setup.log >&2; echo "The installation failed; all of it is in $(1)/setup.log. Run the same command to try again." >&2; exit 1; }
+|| { tail -n 20 $(1)/setup.log >&2; echo "The installation failed; all of it is in $(1)/setup.log. Run the same command to try again." >&2; \
+  ! grep -q "No space left" $(1)/setup.log || echo "The disk is full: .venv needs about 3 GB (more where torch comes with CUDA), and pip some of TMPDIR while it works." >&2; exit 1; }
 endef

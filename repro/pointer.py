@@ -20,8 +20,9 @@ function render({ model, el }) {
   const place = () => {
     const [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame"), [x, y] = model.get("value");
     cross.style.left = 100 * (x0 + (x1 - x0) * (x - left) / (right - left)) + "%";
-    cross.style.top = 100 * (y0 + (y1 - y0) * (y - top) / (bottom - top)) + "%";
-    says.textContent = model.get("names").map((name, i) => name + " " + +[x, y][i].toFixed(1)).join(", ") + " \\u00b7 point, drag, or arrow keys";
+    cross.style.top = 100 * (y0 + (y1 - y0) * (y - bottom) / (top - bottom)) + "%";
+    const named = model.get("names").map((name, i) => name && name + " " + +[x, y][i].toFixed(1)).filter(Boolean);
+    says.textContent = named.join(", ") + " \\u00b7 point, drag, or arrow keys";
   };
   const picture = () => {
     URL.revokeObjectURL(image.src);
@@ -33,7 +34,7 @@ function render({ model, el }) {
   const point = event => {
     const seen = image.getBoundingClientRect(), [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame");
     const across = (event.clientX - seen.left) / seen.width, down = (event.clientY - seen.top) / seen.height;
-    set(left + (right - left) * (across - x0) / (x1 - x0), top + (bottom - top) * (down - y0) / (y1 - y0));
+    set(left + (right - left) * (across - x0) / (x1 - x0), bottom + (top - bottom) * (down - y0) / (y1 - y0));
   };
   box.addEventListener("pointerdown", event => { box.setPointerCapture(event.pointerId); point(event); });
   box.addEventListener("pointermove", event => { if (event.buttons || model.get("hover")) point(event); });
@@ -54,8 +55,8 @@ export default { render };
 """
 
 LOOKS = """
-.repro-pointer { position: relative; display: inline-block; cursor: crosshair; touch-action: none; line-height: 0; }
-.repro-pointer img { max-width: 100%; user-select: none; pointer-events: none; }
+.repro-pointer { position: relative; display: inline-block; cursor: crosshair; touch-action: none; }
+.repro-pointer img { display: block; max-width: 100%; user-select: none; pointer-events: none; }
 .repro-pointer:focus-visible { outline: 2px solid #1a66c9; }
 .repro-pointer .cross { position: absolute; width: 13px; height: 13px; margin: -8.5px; border: 2px solid black;
   border-radius: 50%; box-shadow: 0 0 0 2px white, inset 0 0 0 1px white; pointer-events: none; }
@@ -66,7 +67,7 @@ LOOKS = """
 class Pointer(anywidget.AnyWidget):
     """A Figure whose first axes can be pointed at: `value` is (x, y) in their units, in whole steps.
 
-    Like a slider, it has a `description`, for those who cannot see the picture.  names: of the two coordinates.
+    Like a slider, it has a `description`, for those who cannot see the picture.  names: of the two coordinates, "" for one that does not matter.
     step: of value and arrow keys (five with Shift).  hover: whether the mouse's button need not be held down.
     """
 

@@ -13,7 +13,7 @@ from repro import colorizer as colorizer_module
 from repro import paths
 from repro.bins import ab_bins, fingerprint
 from repro.color import lab_to_rgb8, rgb8_to_lab, rgb8_to_lightness
-from repro.colorizer import Colorizer, interpolation, join, shrink, trained_models
+from repro.colorizer import Colorizer, guided, interpolation, join, shrink, trained_models
 from repro.datasets.sources import Item, open_source
 from repro.evaluation.raw_accuracy import auc
 from repro.objectives import REGRESSION_SCALE, Objective
@@ -297,3 +297,26 @@ def test_models_of_a_run(places, tiny_network):
     save(places / "outputs/models/rebalanced.safetensors", tiny_network(), "rebalanced")
     save(places / "outputs/models/regression.safetensors", tiny_network(2), "regression")
     assert list(trained_models()) == ["regression", "rebalanced"], "in the paper's order, those there are"
+
+
+def test_the_guided_filter_is_a_ridge_regression_in_every_window():
+    """He and Sun's definition by brute force: scikit-learn's ridge regression of ab on lightness in each window, then
+    the mean of all windows that hold a pixel."""
+    from sklearn.linear_model import Ridge
+
+    generator = torch.Generator().manual_seed(0)
+    ab, lightness = 20 * torch.randn(2, 3, 4, generator=generator), 100 * torch.rand(12, 16, generator=generator)
+    radius, epsilon = 2, 30.0
+    rows, columns = interpolation(12, 3), interpolation(16, 4)
+    fine = (rows @ ab @ columns.T).numpy()
+    window = lambda y, x: (slice(max(0, y - radius), y + radius + 1), slice(max(0, x - radius), x + radius + 1))
+    lines = np.zeros((4, 12, 16))  # the two offsets, the two slopes
+    for y, x in np.ndindex(12, 16):
+        light = lightness.numpy()[window(y, x)].ravel()
+        ridge = Ridge(alpha=epsilon * light.size).fit(light[:, None], fine[:, *window(y, x)].reshape(2, -1).T)
+        lines[:, y, x] = *ridge.intercept_, *ridge.coef_[:, 0]
+    expected = np.zeros_like(lines)
+    for y, x in np.ndindex(12, 16):
+        expected[:, y, x] = lines[:, *window(y, x)].reshape(4, -1).mean(1)
+    offset, slope = guided(ab, lightness, radius, epsilon)
+    assert np.allclose(torch.cat((offset, slope)), expected, atol=2e-3)

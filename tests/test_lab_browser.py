@@ -18,7 +18,7 @@ from repro import paths
 PAGES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 SCREENSHOTS = paths.ROOT / "scratch/screenshots"
 TOKEN = "only-for-this-test"
-CONTROL = ".jp-OutputArea .widget-slider .noUi-handle, .jp-OutputArea .repro-pointer, .jp-OutputArea .widget-dropdown select"
+CONTROL = ".widget-slider .noUi-handle, .repro-pointer, .widget-dropdown select"
 BUSY = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(prompt => prompt.textContent.includes('*'))"
 COUNT = "() => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').length"
 DONE = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].filter(prompt => /\\[\\d+\\]/.test(prompt.textContent)).length"
@@ -109,18 +109,70 @@ def test_a_page_runs_and_its_control_moves_its_picture(lab, tab, stem):
     run_all(page, 240)
     errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
     assert errors.count() == 0, errors.first.inner_text()[-2000:]
-    controls = page.locator(CONTROL)
-    assert controls.count() > 0, "nothing to play with"
-    control = controls.first
-    picture = control.evaluate_handle("node => node.closest('.jp-OutputArea-output').querySelector('img.widget-image')")
+    demos = page.locator(".jp-OutputArea-output", has=page.locator("img.widget-image"))
+    assert demos.count() > 0, "nothing to play with"
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for number in range(demos.count()):
+        play(page, demos.nth(number))
+        page.screenshot(path=SCREENSHOTS / f"{stem}_{number + 1}.png")
+    assert not faults, "\n".join(faults)
+
+
+def play(page, demo):
+    """Move its first control by the keyboard, and point where it can be pointed; each time its picture changes."""
+    picture = demo.locator("img.widget-image")
+    control = demo.locator(CONTROL).first
+    demo.scroll_into_view_if_needed()
     before = picture.evaluate("node => node.src")
-    control.scroll_into_view_if_needed()
     control.focus()
     page.keyboard.press("ArrowDown" if control.evaluate("node => node.tagName") == "SELECT" else "ArrowRight")
-    page.wait_for_function(
-        "([node, before]) => node.src !== before", arg=[picture, before], timeout=20_000
-    )
+    before = changed(page, picture, before)
+    if demo.locator(".repro-pointer").count():
+        box = demo.locator(".repro-pointer").bounding_box()
+        x, y = box["x"] + box["width"] / 3, box["y"] + box["height"] / 3
+        page.mouse.click(x, y)
+        changed(page, picture, before)
+        mark = demo.locator(".cross").bounding_box()
+        assert abs(mark["x"] + mark["width"] / 2 - x) < 30 and abs(mark["y"] + mark["height"] / 2 - y) < 30
+        said = demo.locator(".repro-pointer-says").inner_text()
+        if said.startswith("a "):  # the ab plane: up and left are yellow and green
+            a, b = (float(part.split()[1]) for part in said.split(" \u00b7")[0].split(", "))
+            assert a < 0 < b, said
+
+
+def changed(page, picture, before):
+    """The picture's new address, once it is another."""
+    page.wait_for_function("([node, before]) => node.src !== before", arg=[picture.element_handle(), before], timeout=20_000)
+    page.wait_for_timeout(300)  # for the answer to a key that came after
     picture.evaluate("node => node.decode()")
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{stem}.png")
+    return picture.evaluate("node => node.src")
+
+
+WRONG, RIGHT = """def receptive_field(layers):
+    field, apart = 1, 1
+    for kernel, stride, dilation in layers:
+        apart *= stride
+        field += (kernel - 1) * dilation * apart
+    return field, apart""", """def receptive_field(layers):
+    field, apart = 1, 1
+    for kernel, stride, dilation in layers:
+        field += (kernel - 1) * dilation * apart
+        apart *= stride
+    return field, apart"""
+
+
+def test_an_exercise_answers_a_student(lab, tab):
+    """Untouched it says so; a mistake is named; with the function written it is right."""
+    page, faults = tab
+    page.goto(f"{lab}lab/tree/exercises/03_receptive_field.ipynb?reset&token={TOKEN}")
+    page.wait_for_selector("#jp-main-statusbar :text('(ipykernel) | Idle')")
+    answer = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output")
+    for written, said in ((None, "not tried yet"), (WRONG, "own stride counts only for the layers after it"), (RIGHT, "right in all")):
+        if written:
+            page.locator(".jp-CodeCell").nth(1).locator(".cm-content").click()
+            page.keyboard.press("Control+a")
+            page.keyboard.insert_text(written)
+        run_all(page, 120)
+        answer.filter(has_text=said).wait_for()
+        page.screenshot(path=SCREENSHOTS / f"exercise_{said[:5].strip()}.png")
     assert not faults, "\n".join(faults)

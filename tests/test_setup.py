@@ -152,12 +152,12 @@ def test_the_next_python_is_taken_when_one_lacks_venv(copy, tmp_path):
 # ---- when .venv is made anew ----
 
 
-def pip_that(folder, succeeds):
+def pip_that(folder, succeeds, says="a line of pip"):
     """Replace the stand-in Python by one that plays pip."""
     code = 0 if succeeds else 1
     script(
         folder / ".venv" / "bin" / "python",
-        f'case "$*" in *"pip install"*) echo "pip install" >> "{folder}/calls"; echo "a line of pip"; exit {code};; esac\nexec "{sys.executable}" "$@"',
+        f'case "$*" in *"pip install"*) echo "pip install" >> "{folder}/calls"; echo "{says}"; exit {code};; esac\nexec "{sys.executable}" "$@"',
     )
 
 
@@ -190,6 +190,14 @@ def test_a_failed_installation_shows_the_end_of_the_log_and_leaves_no_stamp(copy
     assert failed.returncode
     assert "a line of pip" in failed.stderr and "setup.log" in failed.stderr
     assert not (copy / ".venv" / ".ready").exists()
+    assert "The disk is full" not in failed.stderr
+
+
+def test_a_full_disk_is_named(copy):
+    ready(copy)
+    (copy / ".venv" / ".ready").write_text("elsewhere\n")
+    pip_that(copy, succeeds=False, says="OSError: [Errno 28] No space left on device")
+    assert "The disk is full: .venv needs about" in make(copy, "setup").stderr
 
 
 # ---- with and without git ----
