@@ -322,12 +322,12 @@ def answers_for_a_pixel(bins, probabilities, answers, lightness=60.0):
     bins: (Q, 2).  probabilities: (Q,).  answers: {name: ab (2,)}, drawn and named with a mark of their own.
     Returns a Figure.
     """
-    figure, axis = new_figure(width=5.6, height=4.0)
+    figure, axis = new_figure(width=4.4, height=4.7)
     distribution(axis, bins, probabilities, lightness)
     for (name, ab), mark in zip(answers.items(), ("s", "D", "^", "*")):
         label = f"{name} ({ab[0]:.0f}, {ab[1]:.0f})"
         axis.plot(*ab, mark, color="white", markeredgecolor="black", markersize=9, label=label, linestyle="none")
-    axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=2)
     return figure
 
 

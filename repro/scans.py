@@ -5,7 +5,7 @@ Sepia needs no care of its own: only lightness is looked at.  Grain is met in tr
 
 import numpy as np
 
-FADED = 50.0  # L; a print that spans less is faded.  3 of 100 photographs of today do, most prints of 1900 span 70 and more
+FADED = 50.0  # L; a print that spans less is faded.  2 of 400 photographs of today do, most prints of 1900 span 70 and more
 TONE = 8.0  # L; a frame's rows and columns are this even, and this near to its tone
 WIDEST = 0.25  # of a side can be frame
 SIZE = 400  # pixels, at least, of the long side that a frame is looked for in
@@ -15,11 +15,12 @@ def stretch(lightness):
     """Contrast as of a fresh print, for a faded one: lightness, any shape, with its darkest .5 % at 0 and its lightest
     .5 % at 100.
 
-    A network that was trained on full contrast takes a faded print for fog.  Faded is what spans less than FADED;
-    real fog mostly spans more.  Of even lightness, as a blank page, nothing is made.
+    A network that was trained on full contrast takes a faded print for fog.  Faded is what spans less than FADED from
+    its darkest .05 % to its lightest: real fog mostly spans more, and so does an empty sky with something small
+    in it.  Of even lightness, as a blank page, nothing is made.
     """
-    low, high = np.percentile(lightness, (0.5, 99.5)).astype(lightness.dtype)
-    if not 1 <= high - low < FADED:
+    darkest, low, high, lightest = np.percentile(lightness, (0.05, 0.5, 99.5, 99.95)).astype(lightness.dtype)
+    if lightest - darkest >= FADED or high - low < 1:
         return lightness
     return ((lightness - low) * (100 / (high - low))).clip(0, 100)
 

@@ -125,7 +125,10 @@ def play(page, demo):
     demo.scroll_into_view_if_needed()
     before = picture.evaluate("node => node.src")
     control.focus()
-    page.keyboard.press("ArrowDown" if control.evaluate("node => node.tagName") == "SELECT" else "ArrowRight")
+    if control.evaluate("node => node.tagName") == "SELECT":
+        control.select_option(index=1 - min(1, control.evaluate("node => node.selectedIndex")))
+    else:
+        page.keyboard.press("ArrowRight")
     before = changed(page, picture, before)
     if demo.locator(".repro-pointer").count():
         box = demo.locator(".repro-pointer").bounding_box()

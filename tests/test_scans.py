@@ -28,12 +28,15 @@ def framed(inside, top, bottom, left, right, tone, noise=1.0):
 
 def test_stretch_by_hand():
     """1,001 values from 30 to 70: .5 % are below 30.2, so 30.2 becomes 0, 69.8 100, and 50 stays.  From 20 to 80
-    nothing is faded."""
+    nothing is faded, nor in an empty sky with something small in it."""
     faded = np.linspace(30, 70, 1001, dtype=np.float32)
     found = stretch(faded)
     assert found[0] == 0 and found[-1] == 100 and found[500] == pytest.approx(50, abs=1e-3)
     whole = np.linspace(20, 80, 1001, dtype=np.float32)
     assert np.array_equal(stretch(whole), whole)
+    sky = np.full(10_000, 70, np.float32)
+    sky[:40] = np.linspace(5, 95, 40)  # .4 % is a parachute: not a faded print
+    assert np.array_equal(stretch(sky), sky)
     assert found[255] == pytest.approx((faded[255] - 30.2) * 100 / 39.6, abs=1e-3)
 
 
