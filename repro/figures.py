@@ -294,7 +294,7 @@ def halves(left, right, percent):
     at = round(left.shape[1] * percent / 100)
     picture = np.concatenate((left[:, :at], right[:, at:]), 1)
     if 0 < at < picture.shape[1]:
-        picture[:, at - 1 : at + 1] = 255
+        picture[:, max(0, at - max(1, picture.shape[1] // 160)) : at] = 255
     return picture
 
 

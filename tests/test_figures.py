@@ -52,7 +52,7 @@ def test_pointing_at_a_figure_gives_its_units_and_redraws():
 def test_halves_meet_at_the_line():
     left, right = np.zeros((4, 10, 3), np.uint8), np.full((4, 10, 3), 100, np.uint8)
     found = figures.halves(left, right, 60)[0, :, 0].tolist()
-    assert found == [0] * 5 + [255] * 2 + [100] * 3
+    assert found == [0] * 5 + [255] + [100] * 4
     assert (figures.halves(left, right, 0) == right).all() and (figures.halves(left, right, 100) == left).all()
 
 
