@@ -67,6 +67,44 @@ def test_a_torch_that_is_there_stays(tmp_path):
     assert [line for line in pins if line.startswith("torch==")] == ["torch==9.9.9"]
 
 
+def colab():
+    """The code cells of the notebook for Colab."""
+    cells = json.loads((ROOT / "docs/colab.ipynb").read_text())["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_colab_asks_for_the_address_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    exec(colab()[0], namespace)
+    with pytest.raises(SystemExit, match="Write the repository's address"):
+        exec(colab()[1], namespace)
+
+
+def test_colab_clones_sets_up_and_runs_a_page(tmp_path, monkeypatch):
+    """On a repository with one small page, whose set-up leaves a mark instead of installing."""
+    page = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": "print(6 * 7)"}
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    origin = tmp_path / "origin"
+    for name, text in {
+        ".binder/postBuild": "touch set-up",
+        "notebooks/00_start_here.ipynb": json.dumps({"cells": [page], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}),
+    }.items():
+        (origin / name).parent.mkdir(parents=True)
+        (origin / name).write_text(text)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one page"]):
+        subprocess.run(git + command, cwd=origin, check=True)
+    monkeypatch.chdir(tmp_path)
+    first, *cells = colab()
+    namespace = {}
+    exec(first.replace('""', repr(origin.as_uri())), namespace)
+    for cell in cells:
+        exec(cell, namespace)
+    assert (tmp_path / "set-up").exists()
+    assert "42" in (tmp_path / "colorization/notebooks/page_executed.html").read_text()
+
+
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.name)
 def test_the_pin_of_a_dependency_is_within_its_range(requirement):
     assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
