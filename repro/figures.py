@@ -108,8 +108,15 @@ def slider_demo(draw, alt, **sliders):
     picture = ipywidgets.Image(value=to_png(first), format="png", layout=layout)
     picture.alt = alt
 
+    places = [axes.get_position() for axes in first.axes]
+
     def redraw(change):
-        picture.value = to_png(draw(**values()))
+        figure = draw(**values())
+        if len(figure.axes) == len(places):  # laid out once: half of the time, and nothing jumps while it is dragged
+            figure.set_layout_engine("none")
+            for axes, place in zip(figure.axes, places):
+                axes.set_position(place)
+        picture.value = to_png(figure)
 
     pointers = [slider for slider in sliders.values() if isinstance(slider, Pointer)]
     others = [slider for slider in sliders.values() if not isinstance(slider, Pointer)]
