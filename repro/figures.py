@@ -112,7 +112,7 @@ def slider_demo(draw, alt, **sliders):
 
     def redraw(change):
         figure = draw(**values())
-        if len(figure.axes) == len(places):  # laid out once: half of the time, and nothing jumps while it is dragged
+        if len(figure.axes) == len(places):  # laid out once: nothing jumps while it is dragged
             figure.set_layout_engine("none")
             for axes, place in zip(figure.axes, places):
                 axes.set_position(place)
