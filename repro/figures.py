@@ -350,7 +350,7 @@ def brushed_bins(bins, chosen, prior, weights):
     pull = prior * weights
     share, pull = prior[chosen].sum() / prior.sum(), pull[chosen].sum() / pull.sum()
     reach = f"weights {weights[chosen].min():.2f} to {weights[chosen].max():.2f}" if chosen.any() else "no bin here"
-    axis.set(xlabel="share of pixels", ylabel="weight", title=f"{chosen.sum()} bins, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss's weight")
+    axis.set(xlabel="share of pixels", ylabel="weight", title=f"{chosen.sum()} bins, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss")
     axis.legend(frameon=False, fontsize=8)
     return figure
 
