@@ -99,7 +99,7 @@ def slider_demo(draw, alt, **sliders):
     """
     import ipywidgets
 
-    from repro.pointer import Pointer
+    from repro.pointer import Pointer  # which draws with this file
 
     values = lambda: {name: slider.value for name, slider in sliders.items()}
     first = draw(**values())

@@ -3,6 +3,8 @@
 import anywidget
 import traitlets
 
+from repro.figures import to_png
+
 SCRIPT = """
 function render({ model, el }) {
   el.innerHTML = `<div class="repro-pointer" tabindex="0" role="application"><img alt=""><span class="cross"></span></div>
@@ -67,8 +69,8 @@ LOOKS = """
 class Pointer(anywidget.AnyWidget):
     """A Figure whose first axes can be pointed at: `value` is (x, y) in their units, in whole steps.
 
-    Like a slider, it has a `description`, for those who cannot see the picture.  names: of the two coordinates, "" for one that does not matter.
-    step: of value and arrow keys (five with Shift).  hover: whether the mouse's button need not be held down.
+    Like a slider, it has a `description`, for those who cannot see the picture.  names: of the two coordinates,
+    "" for one that does not matter.  step: of value and arrow keys (five with Shift).  hover: whether the mouse's button need not be held down.
     """
 
     _esm, _css = SCRIPT, LOOKS
@@ -88,8 +90,6 @@ class Pointer(anywidget.AnyWidget):
 
     def point_into(self, figure):
         """Another Figure to point at."""
-        from repro.figures import to_png
-
         png = to_png(figure)  # this also lays the axes out
         axes = figure.axes[0]
         box = axes.get_position()

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """The address of a JupyterLab that serves a copy of the pages."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(paths.NOTEBOOKS, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     for name, values in SETTINGS.items():
@@ -111,7 +112,6 @@ def test_a_page_runs_and_its_control_moves_its_picture(lab, tab, stem):
     assert errors.count() == 0, errors.first.inner_text()[-2000:]
     demos = page.locator(".jp-OutputArea-output", has=page.locator("img.widget-image"))
     assert demos.count() > 0, "nothing to play with"
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for number in range(demos.count()):
         play(page, demos.nth(number))
         page.screenshot(path=SCREENSHOTS / f"{stem}_{number + 1}.png")
@@ -170,12 +170,17 @@ def test_an_exercise_answers_a_student(lab, tab):
     page.goto(f"{lab}lab/tree/exercises/03_receptive_field.ipynb?reset&token={TOKEN}")
     page.wait_for_selector("#jp-main-statusbar :text('(ipykernel) | Idle')")
     answer = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output")
-    for written, said in ((None, "not tried yet"), (WRONG, "own stride counts only for the layers after it"), (RIGHT, "right in all")):
+    steps = (
+        ("untouched", None, "not tried yet"),
+        ("mistaken", WRONG, "own stride counts only for the layers after it"),
+        ("solved", RIGHT, "right in all"),
+    )
+    for name, written, said in steps:
         if written:
             page.locator(".jp-CodeCell").nth(1).locator(".cm-content").click()
             page.keyboard.press("Control+a")
             page.keyboard.insert_text(written)
         run_all(page, 120)
         answer.filter(has_text=said).wait_for()
-        page.screenshot(path=SCREENSHOTS / f"exercise_{said[:5].strip()}.png")
+        page.screenshot(path=SCREENSHOTS / f"exercise_{name}.png")
     assert not faults, "\n".join(faults)
