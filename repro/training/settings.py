@@ -8,6 +8,7 @@ from json import dumps
 
 from repro.objectives import NAMES
 
+NETWORKS = ("paper", "encoder")
 INITIALIZATIONS = ("kmeans", "he", "gaussian")
 PRECISIONS = ("auto", "bf16-mixed", "32-true")
 
@@ -27,10 +28,15 @@ class TrainingSettings:
     """
 
     objective: str = "rebalanced"
-    width: float = 1.0
+    network: str = "paper"  # or encoder: the paper's objective on an encoder that ImageNet's labels taught
+    encoder: str = ""  # that encoder's weights to start from: a file or folder, or "package"
+    width: float = 1.0  # of the network; of network encoder, its decoder
     steps: int = 450_000
     batch: int = 40  # photographs a step, over all processes
     crop: int = 176  # pixels, a multiple of 8
+    growing: str = ""  # smaller crops at first: "64:0.4 96:0.7" are 64 px until 40 % of the training, 96 until 70 %, then `crop`
+    resized: bool = False  # random resized crops: windows from the crop's size up to the whole square, shrunk to the crop
+    minutes: float = 0.0  # the training lasts so long, schedule included, and `steps` at most; 0: exactly `steps`
     schedule: str = "0:3e-5 200000:1e-5 375000:3e-6"
     beta1: float = 0.9
     beta2: float = 0.99
@@ -49,6 +55,7 @@ class TrainingSettings:
 
     def __post_init__(self):
         expect(self.objective in NAMES, f"objective must be one of {NAMES}", self.objective)
+        expect(self.network in NETWORKS, f"network must be one of {NETWORKS}", self.network)
         expect(self.width > 0, "width must be positive", self.width)
         for name in ("steps", "batch", "validate_every", "accumulate"):
             expect(getattr(self, name) >= 1, f"{name} must be at least 1", getattr(self, name))
@@ -70,7 +77,26 @@ class TrainingSettings:
             f"accumulate must divide the batch of {self.batch}",
             self.accumulate,
         )
+        expect(0 <= self.minutes < math.inf, "minutes must be at least 0", self.minutes)
+        by_step = self.minutes > 0 and not self.schedule.startswith("cosine")
+        expect(not by_step, "a training of so many minutes needs a schedule 'cosine RATE'", self.schedule)
         learning_rate(self.schedule, 0, self.steps)
+        self.crop_at(0.0)
+
+    def crop_at(self, share):
+        """The crop, pixels, when `share` (0..1) of the training is done."""
+        parts = []
+        for word in self.growing.split():
+            size, _, until = word.partition(":")
+            try:
+                parts.append((int(size), float(until)))
+            except ValueError:
+                parts.append((0, 0.0))
+        sizes, ends = [size for size, _ in parts] + [self.crop], [0.0] + [end for _, end in parts] + [1.0]
+        right = all(size >= 16 and size % 8 == 0 for size in sizes) and all(a < b for a, b in pairwise(ends))
+        rule = "growing must be 'PIXELS:SHARE ...', multiples of 8 with shares that rise from 0 to 1, as '64:0.4 96:0.7'"
+        expect(right, rule, self.growing)
+        return next((size for size, end in parts if share < end), self.crop)
 
     @property
     def mean_loss_weight_decay(self):
