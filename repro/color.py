@@ -76,6 +76,12 @@ def _linear_to_srgb(linear):
     return torch.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
 
 
+def lightness_to_gray(lightness):
+    """The gray of a lightness as a picture has it: L (any shape) in 0..100 to sRGB in 0..1, float32."""
+    f = (lightness.float() + 16) / 116
+    return _linear_to_srgb(torch.where(f > 0.2068966, f * f * f, (f - 16 / 116) / 7.787))
+
+
 def in_gamut(lab, tolerance=1e-3):
     """(...) bool: does sRGB hold this Lab colour?  tolerance: in linear light, 0..1."""
     linear = _lab_to_linear(lab)

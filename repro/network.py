@@ -49,6 +49,8 @@ class ColorizationNet(nn.Module):
     their activations.
     """
 
+    kind = "paper"
+
     def __init__(self, width=1.0, outputs=313):
         super().__init__()
         if not width > 0:
@@ -80,6 +82,10 @@ class ColorizationNet(nn.Module):
             pass
         return features
 
+    def rates(self):
+        """[(parameters, factor of the learning rate)]."""
+        return [(list(self.parameters()), 1.0)]
+
     def taps(self, lightness, names=None):
         """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch
         normalisation.
@@ -92,18 +98,19 @@ class ColorizationNet(nn.Module):
         return {name: features for name, features in self._activations(lightness) if name in names}
 
     def _activations(self, lightness):
-        if (
-            lightness.ndim != 4
-            or lightness.shape[1] != 1
-            or any(side % MULTIPLE for side in lightness.shape[2:])
-        ):
-            raise ValueError(
-                f"expected lightness (N, 1, H, W) with H and W multiples of {MULTIPLE}, got {tuple(lightness.shape)}"
-            )
+        check_lightness(lightness)
         features = (lightness - 50) / 100  # the release's centring
         for name, layer in self.layers.items():
             features = layer(features)
             yield name, features
+
+
+def check_lightness(lightness):
+    """Raise ValueError unless it is (N, 1, H, W) with sides that the network can halve three times."""
+    if lightness.ndim != 4 or lightness.shape[1] != 1 or any(side % MULTIPLE for side in lightness.shape[2:]):
+        raise ValueError(
+            f"expected lightness (N, 1, H, W) with H and W multiples of {MULTIPLE}, got {tuple(lightness.shape)}"
+        )
 
 
 def convolutions(network):

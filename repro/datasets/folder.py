@@ -99,7 +99,7 @@ class FolderSource(Source):
             raise SourceError(
                 f"no photographs in {where + ' of ' if where else ''}{self.root} or its subfolders"
             )
-        self._original = _originals(self.root, names) if find_duplicates else {name: name for name in names}
+        self._original = originals(self.root, names) if find_duplicates else {name: name for name in names}
         self.duplicates = 0
         self._depth = 1 if given else 0  # of the class folder, under root
         self._names = self._split_as_given(given, names, held_out) if given else self._split_by_hash(names)
@@ -182,7 +182,7 @@ def _in_turns(ordered):
     return [name for turn in zip_longest(*by_class) for name in turn if name is not None]
 
 
-def _originals(root, names):
+def originals(root, names):
     """{name: the first name among the files of the same bytes}; costly reading only where cheap signs
     agree."""
     groups = [sorted(names)]

@@ -1,0 +1,99 @@
+"""Collections of photographs as zip files of small squares: a training set that can be carried to another machine.
+
+<out>/pack-1.zip, pack-2.zip ...    WebP files in train/, val/ and test/<collection>/<their own folders>/
+
+Unpacked into one folder they are what `FolderSource` takes as it is.  A photograph's split follows from a hash
+of its name, so the same photographs are held back whatever else is packed beside them; those come first, so
+that one pack is enough to try everything with.
+"""
+
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+from PIL import Image
+
+from repro.datasets.folder import SourceError, originals, unit_hash
+from repro.datasets.photos import PhotoError, center_square, find_photos, is_colorful, read_photo
+
+HELD_BACK = 0.025  # of the photographs are for validation, and as many for testing
+ENTRY = 150  # bytes of a zip file for each photograph, besides twice its name
+_BATCH = 256  # photographs read at a time
+
+
+def pack(collections, out, size=128, mib=45, quality=65, without=()):
+    """Write the photographs of several folders as packs.
+
+    collections: {name: folder}.  size: of the squares, pixels; smaller photographs are not enlarged.  mib: of a
+    pack, at most.  quality: of WebP, 1..100.  without: names of folders to leave out, as those that hold
+    drawings.  Of files with the same bytes one is kept; gray and broken ones are left out.
+    Returns the packs' paths and {reason: how many were left out}.  Raises SourceError for a folder that is
+    missing or gives nothing, OSError where `out` cannot be written to.
+    """
+    out, left_out, packs, room = Path(out), Counter(), [], 0
+    members = _members(collections, set(without), left_out)
+    out.mkdir(parents=True, exist_ok=True)
+    for old in out.glob("pack-*.zip"):
+        old.unlink()
+    with ExitStack() as opened:
+        for name, webp, reason in _encoded(members, size, quality):
+            if reason:
+                left_out[reason] += 1
+                continue
+            needed = len(webp) + 2 * len(name.encode()) + ENTRY
+            if needed > room:
+                room = mib * 2**20
+                packs.append(out / f"pack-{len(packs) + 1}.zip")
+                archive = opened.enter_context(ZipFile(packs[-1], "w"))
+            archive.writestr(name, webp)
+            room -= needed
+    if not packs:
+        raise SourceError(f"none of the photographs can be used: {dict(left_out)}")
+    return packs, left_out
+
+
+def _members(collections, without, left_out):
+    """[(path, name in the packs)], held back ones first."""
+    paths = {}
+    for collection, folder in collections.items():
+        root = Path(folder).expanduser().resolve()
+        if not root.is_dir():
+            raise SourceError(f"{folder} is not a folder; give NAME=FOLDER with the folder that holds the photographs")
+        for path in find_photos(root):
+            inside = path.relative_to(root)
+            if without.isdisjoint(inside.parts):
+                paths[path.as_posix()] = f"{collection}/{inside.with_suffix('.webp').as_posix()}"
+    original = originals(Path("/"), list(paths))
+    left_out["copies"] = sum(path != original[path] for path in paths)
+    found = []
+    for path, name in paths.items():
+        if path == original[path]:
+            place = unit_hash(name)
+            split = "val" if place < HELD_BACK else "test" if place < 2 * HELD_BACK else "train"
+            found.append((path, f"{split}/{name}"))
+    return sorted(found, key=lambda member: (member[1].startswith("train/"), unit_hash(f"order of {member[1]}")))
+
+
+def _encoded(members, size, quality):
+    """(name, WebP bytes, None) or (name, None, why it is left out), in the order of members, by all cores."""
+
+    def encode(member):
+        path, name = member
+        try:
+            photo = read_photo(path)
+        except PhotoError:
+            return name, None, "broken"
+        square = center_square(photo, min(size, *photo.shape[:2]))
+        if not is_colorful(square):
+            return name, None, "gray"
+        file = BytesIO()
+        Image.fromarray(square).save(file, "WEBP", quality=quality)
+        return name, file.getvalue(), None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(members), _BATCH):
+            yield from pool.map(encode, members[start : start + _BATCH])

