@@ -46,6 +46,7 @@ class TrainingSettings:
     uniform_mix: float = 0.5  # the paper's lambda
     initialization: str = "kmeans"  # he, gaussian (deviation .01, as the paper compares with), or weights
     noise: float = 0.0  # grain added to a photograph's lightness: deviation of up to so much, in L
+    faded: float = 0.0  # prints whose black and white have each moved by up to this share of the range
     average: float = 0.0  # of the weights: decay of a running mean, which is then what is kept; 0: none
     validate_every: int = 1000  # steps
     precision: str = "auto"  # auto: bf16-mixed where that is the faster; or 32-true
@@ -69,7 +70,19 @@ class TrainingSettings:
             f"initialization must be one of {INITIALIZATIONS}, or a .safetensors file of weights to go on from",
             self.initialization,
         )
+        from_weights = self.initialization.endswith(".safetensors")
+        expect(
+            self.network == "paper" or self.initialization == "he" or from_weights,
+            "network encoder has initialization he (for its decoder), or a .safetensors file",
+            self.initialization,
+        )
+        expect(
+            self.network == "paper" or self.encoder or from_weights,
+            "network encoder starts from weights, so encoder must name a file, a folder, or `package`",
+            self.encoder,
+        )
         expect(0 <= self.noise <= 100, "noise must be at least 0 and at most 100 (L)", self.noise)
+        expect(0 <= self.faded < 0.5, "faded must be at least 0 and below .5", self.faded)
         expect(0 <= self.average < 1, "average must be at least 0 and below 1", self.average)
         expect(self.precision in PRECISIONS, f"precision must be one of {PRECISIONS}", self.precision)
         expect(
