@@ -1,7 +1,7 @@
 """What a training run is: one frozen record, and the learning-rate schedules."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from itertools import pairwise
 from json import dumps
@@ -12,7 +12,7 @@ from repro.settings import (  # noqa: F401  (some are part of this module's fron
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Recipe):
     """One training run: the recipe, and what other sections of params.yaml say about it.
 
@@ -27,7 +27,7 @@ class TrainingSettings(Recipe):
     what fits in shape is taken over.
     """
 
-    objective: one_of(*OBJECTIVES) = "rebalanced"
+    objective: one_of(*OBJECTIVES) = field(default="rebalanced", kw_only=False)
     beta1: Decay = 0.9
     beta2: Decay = 0.99
     neighbours: Neighbours = 5
