@@ -55,7 +55,7 @@ def share_of_peak(settings, fabric, peak):
     """Seconds of a whole step, beside those its FLOPs would take at the measured matrix rate."""
     run, steps = new_run(settings, fabric), iter(range(10**9))
     torch.cuda.reset_peak_memory_stats()
-    seconds = device_seconds(lambda: run.step(*run.feed.batch(next(steps))))
+    seconds = device_seconds(lambda: run.step(next(steps), settings.crop))
     flops = settings.batch * sum(layer_flops(crop=settings.crop).values())
     rate = settings.batch / seconds
     return Figure(
@@ -77,8 +77,8 @@ def share_of_peak(settings, fabric, peak):
 def parts(settings, fabric):
     """A step's parts beside the whole: the input on the device, the bare network, the rest (loss and Adam)."""
     run, steps = new_run(settings, fabric), iter(range(10**9))
-    whole = device_seconds(lambda: run.step(*run.feed.batch(next(steps))))
-    example = device_seconds(lambda: run.example(*run.feed.batch(next(steps))))
+    whole = device_seconds(lambda: run.step(next(steps), settings.crop))
+    example = device_seconds(lambda: run.example(*run.batch(next(steps), settings.crop)))
     network = device_seconds(bare_network(settings, 313, fabric.device))
     named = {"crop, Lab and soft encoding": example, "network, forward and backward": network}
     named["loss and Adam, by difference"] = max(1e-9, whole - example - network)
@@ -91,15 +91,15 @@ def parts(settings, fabric):
 def from_shards(settings, fabric):
     """A step fed from shards by worker processes, beside one whose photographs lie on the device."""
     run, steps = new_run(settings, fabric), iter(range(10**9))
-    resident = device_seconds(lambda: run.step(*run.feed.batch(next(steps))))
+    resident = device_seconds(lambda: run.step(next(steps), settings.crop))
     with tempfile.TemporaryDirectory() as folder:
         photographs = Path(folder, "photographs")
         photographs.mkdir()
         write_jpegs(photographs, 2000, 296)
         write_shards(photographs, Path(folder, "shards"), per_shard=50)
-        feed = ShardFeed(open_shards(Path(folder, "shards")), 256, settings, fabric.device, workers=14)
+        run.feed = ShardFeed(open_shards(Path(folder, "shards")), 256, settings, fabric.device, workers=14)
         steps = iter(range(10**9))
-        fed = device_seconds(lambda: run.step(*feed.batch(next(steps))))
+        fed = device_seconds(lambda: run.step(next(steps), settings.crop))
     return Figure(
         f"step fed from shards, {settings.batch} x {settings.crop} px",
         "photographs on the device",

@@ -70,7 +70,7 @@ def step(crop, batch, parts):
     """Three training steps at width .25: the first makes Adam's moments."""
     settings = replace(settings_for(crop, "rebalanced", batch), accumulate=parts, precision="32-true")
     run = new_run(settings, open_fabric("cpu"))
-    return lambda: [run.step(*run.feed.batch(number)) for number in range(3)]
+    return lambda: [run.step(number, run.settings.crop) for number in range(3)]
 
 
 def true_ab(batch, side):

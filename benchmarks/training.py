@@ -55,7 +55,7 @@ def step_beside_network(crop, name, batch, steps, rounds):
     def loop():
         for _ in range(steps):
             step = next(taken)
-            ours.progress.add(step, ours.step(*ours.feed.batch(step)), 0.0)
+            ours.progress.add(step, ours.step(step, ours.settings.crop), 0.0, 0.5)
 
     network_alone = bare_network(settings, ours.objective.outputs, fabric.device)
     seconds = best_seconds({"ours": loop, "bare": lambda: [network_alone() for _ in range(steps)]}, rounds)
@@ -119,7 +119,7 @@ def _worker(crop, batch, steps):
     ours, seconds = new_run(settings_for(crop, "rebalanced", batch), fabric), []
     for step in range(steps + 1):
         began = time.perf_counter()
-        ours.step(*ours.feed.batch(step))
+        ours.step(step, ours.settings.crop)
         seconds.append(time.perf_counter() - began)
     if fabric.global_rank == 0:
         print(float(np.median(seconds[1:])))

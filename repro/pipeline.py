@@ -11,6 +11,8 @@ import re
 from functools import cache
 from hashlib import sha256
 
+import yaml
+
 from repro import paths
 from repro.settings import SettingsError
 
@@ -23,9 +25,7 @@ NOT_FOLLOWED = {"04_training": (*ONLY_DRAW, "settings")}  # for a new figure or 
 
 def stage_settings(page):
     """The settings that the stage of a page lists under `params` in dvc.yaml: "section.name" or "section"."""
-    from ruamel.yaml import YAML
-
-    stages = YAML(typ="safe", pure=True).load((paths.ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     for stage in (stage.get("do", stage) for stage in stages.values()):
         if re.search(rf"repro page {page}\b", str(stage["cmd"])):
             return stage.get("params", [])

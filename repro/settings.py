@@ -8,10 +8,13 @@ Whatever is wrong stops with one line that names the setting, what came and what
 """
 
 import math
+import re
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, get_type_hints
+
+import yaml
 
 OBJECTIVES = ("regression", "classification", "rebalanced")
 NETWORKS = ("paper", "encoder")
@@ -61,6 +64,7 @@ NotNegative = Annotated[float, "a number, at least 0", lambda number: number >= 
 Share = Annotated[float, "a number from 0 to 1", lambda number: 0 <= number <= 1]
 Decay = Annotated[float, "a number, at least 0 and below 1", lambda number: 0 <= number < 1]
 Grain = Annotated[float, "a number from 0 to 100 (L)", lambda number: 0 <= number <= 100]
+Fading = Annotated[float, "a number, at least 0 and below .5", lambda number: 0 <= number < 0.5]
 Neighbours = Annotated[int, "a whole number from 1 to 313", lambda number: 1 <= number <= 313]
 Crop = Annotated[int, "a multiple of 8, at least 16 (pixels)", lambda side: side >= 16 and side % 8 == 0]
 Start = Annotated[
@@ -124,15 +128,16 @@ class Recipe:
     encoder: Text = ""
     width: Positive = 1.0
     steps: whole(1) = 450_000
+    minutes: NotNegative = 0.0
     batch: whole(1) = 40
     crop: Crop = 176
     growing: Text = ""
     resized: Switch = False
-    minutes: NotNegative = 0.0
     schedule: Text = "0:3e-5 200000:1e-5 375000:3e-6"
     weight_decay: NotNegative = 1e-3
     initialization: Start = "kmeans"
     noise: Grain = 0.0
+    faded: Fading = 0.0
     average: Decay = 0.0
     validate_every: whole(1) = 1000
     precision: one_of(*PRECISIONS) = "auto"
@@ -244,7 +249,7 @@ def read(file="params.yaml", changes=None):
     """
     if not Path(file).is_file():
         raise FileNotFoundError(f"{file} is not here; run this in the project's folder, or name the file")
-    values = _sections(_yaml(Path(file).read_text(encoding="utf-8"), file), file)
+    values = _sections(load_yaml(Path(file).read_text(encoding="utf-8"), file), file)
     for name, value in (changes or {}).items():
         section, _, key = name.partition(".")
         values.setdefault(section, {})[key] = value
@@ -260,17 +265,38 @@ def change(words):
     name, found, value = words.partition("=")
     if not found or "." not in name:
         raise SettingsError(f"a change is SECTION.NAME=VALUE, got {words!r}")
-    return name, _yaml(value, words) if value else ""
+    return name, load_yaml(value, words) if value else ""
 
 
-def _yaml(text, where):
-    """YAML 1.2, as DVC and Hydra read it: 1e-3 is a number, and yes, no and off are words."""
-    from ruamel.yaml import YAML, YAMLError
-
+def load_yaml(text, where):
+    """What a text says in YAML 1.2.  where: its name, for the SettingsError of a text that is none."""
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+        return yaml.load(text, Loader=_Yaml12)
+    except yaml.YAMLError as error:
         raise SettingsError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+
+
+class _Yaml12(yaml.SafeLoader):
+    """YAML as DVC and Hydra read it, version 1.2: 1e-3 is a number, and yes, no and off are words."""
+
+    yaml_implicit_resolvers = {}
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_FLOAT = r"[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+for _tag, _pattern in {
+    "bool": "true|True|TRUE|false|False|FALSE",
+    "null": "~|null|Null|NULL|",
+    "int": "[-+]?(0|[1-9][0-9_]*)",
+    "float": _FLOAT,
+}.items():
+    _Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), None)
 
 
 def _sections(values, file):

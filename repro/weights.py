@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from repro.bins import fingerprint
-from repro.network import ColorizationNet
+from repro.encoder import NETWORKS
 
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the models that come along; MODEL_CARD.md beside them
@@ -56,6 +56,7 @@ def save_weights(path, network, objective, extra_tensors=None, **settings):
     """
     header = {
         "objective": objective.name,
+        "network": network.kind,
         "width": network.width,
         "outputs": network.outputs,
         "bins": fingerprint(objective.bins),
@@ -76,8 +77,8 @@ def halve(source, target, **settings):
     """
     header, tensors = _read(source)
     trained = header.get("settings", {})
-    if "initialization" in trained:  # its name, without the folders of this machine
-        header["settings"] = trained | {"initialization": Path(trained["initialization"]).name}
+    names = {name: Path(trained[name]).name for name in ("initialization", "encoder") if name in trained}
+    header["settings"] = trained | names  # without the folders of this machine
     kept = {}
     for name, value in tensors.items():
         if name.startswith("network."):
@@ -110,9 +111,9 @@ def load_weights(path, bins):
     weights = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
     try:
         with torch.device("meta"):  # no memory and no random numbers for values that are replaced at once
-            network = ColorizationNet(header["width"], header["outputs"])
+            network = NETWORKS[header.get("network", "paper")](header["width"], header["outputs"])
         network.load_state_dict(weights, assign=True)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, KeyError) as error:
         raise WeightsError(
             f"{path}: its tensors do not fit a network of width {header['width']}: {error}"
         ) from None

@@ -64,7 +64,7 @@ if task == "gradients":
     loop.build_network = lambda *arguments, **options: without_statistics(build(*arguments, **options))
     run = loop.Run(photos, held_out, SETTINGS, goal(SETTINGS), folder / "none", print, 1, fabric)
     run.optimizer.zero_grad = lambda set_to_none: None
-    loss = run.step(*run.feed.batch(0))
+    loss = run.step(0, run.settings.crop)
     gradients = {name: value.grad for name, value in run.network.named_parameters()}
     torch.save(gradients, folder / f"gradients-{fabric.world_size}-{fabric.global_rank}.pt")
 else:

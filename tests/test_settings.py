@@ -5,15 +5,19 @@ from dataclasses import asdict, fields
 
 import pytest
 import yaml
+from dvc.utils.serialize import parse_yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from repro import paths
 from repro.__main__ import main
 from repro.datasets.sources import _SOURCES
+from repro.encoder import NETWORKS as NETWORK_KINDS
 from repro.evaluation.representation import TAPS
 from repro.objectives import NAMES as OBJECTIVE_NAMES
-from repro.settings import KINDS, LAYERS, NAMES, OBJECTIVES, SOURCES, Recipe, SettingsError, change, read
+from repro.settings import (
+    KINDS, LAYERS, NAMES, NETWORKS, OBJECTIVES, SOURCES, Recipe, SettingsError, change, load_yaml, read,
+)  # fmt: skip
 from repro.training.settings import TrainingSettings, settings_from, settings_of
 
 PARAMS = paths.ROOT / "params.yaml"
@@ -93,12 +97,21 @@ def test_the_file_is_read_as_dvc_reads_it(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text", "1e-3 .5 5. -2 +3 0 007 1_000 .inf true True yes off null ~ ~/x 12:30 0:1e-3 2026-01-01 0x1f a=b".split()
+)
+def test_a_value_is_what_dvc_makes_of_it(text):
+    expected = load_yaml(text, "here")
+    found = parse_yaml(f"a: {text}", "here")["a"]
+    assert (type(found), found) == (type(expected), expected) or text in ("007", "2026-01-01", "0x1f")
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("  sigma: 5.0 # ab units\n", "", "encoding.sigma is missing in .*params.yaml"),
         ("  uniform_mix:", "  uniform_mx:", "there is no setting prior.uniform_mx; did you mean prior.uniform_mix"),
         ("decode:", "decoding:", "there is no setting decoding; did you mean "),
-        ("decode:", "train:", "is not YAML: .*duplicate key"),
+        ("decode:", "train:", "is not YAML: .*train stands twice"),
         ("decode:", "other: 3\ndecode:", "must have sections of settings, NAME: VALUE"),
     ],
 )
@@ -160,7 +173,8 @@ def test_a_page_trains_with_a_part_of_the_recipe():
 
 
 def test_the_names_are_those_that_the_library_knows():
-    assert OBJECTIVES == OBJECTIVE_NAMES and set(SOURCES) == set(_SOURCES) - {"voc"} and set(LAYERS) == set(TAPS)
+    assert OBJECTIVES == OBJECTIVE_NAMES and set(NETWORKS) == set(NETWORK_KINDS)
+    assert set(SOURCES) == set(_SOURCES) - {"voc"} and set(LAYERS) == set(TAPS)
 
 
 # ---- the sizes in conf/ ----

@@ -334,7 +334,7 @@ def test_the_running_average_by_hand(photos, held_out, tmp_path):
     run = loop.Run(photos, held_out, settings, goal(), tmp_path, quiet, 3, open_fabric("cpu"))
     for step in range(4):
         run.optimizer.param_groups[0]["lr"] = 2e-3
-        run.progress.add(step, run.step(*run.feed.batch(step)), 2e-3)
+        run.progress.add(step, run.step(step, run.settings.crop), 2e-3, 0.5)
         weight = run.network.layers["conv4_2"][0].weight.detach().double()
         expected = weight if expected is None else 0.75 * expected + 0.25 * weight
         seen.append(weight)
@@ -438,7 +438,7 @@ def test_accumulation_makes_the_same_step_where_statistics_do_not_matter(
             if len(layer) == 3:
                 layer[2] = torch.nn.Identity()
         run.optimizer.zero_grad = lambda set_to_none: None
-        loss = run.step(*run.feed.batch(0))
+        loss = run.step(0, run.settings.crop)
         found[parts] = (
             float(loss),
             torch.cat([value.grad.flatten() for value in run.network.parameters() if value.grad is not None]),

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from repro.color import rgb8_to_lab, rgb8_to_lightness
 
@@ -15,17 +16,22 @@ STRIDE = 4  # the network's output, and so its target, is every 4th pixel
 RESIDENT = 0.3  # of a GPU's free memory may be taken by photographs that stay there
 
 
-def windows(count, size, crop, batch, seed, step):
-    """The crops of a step: int64 (4, batch): which of `count` photographs, top and left corner in its `size`
-    pixels, mirrored or not.
+def windows(count, size, side, batch, seed, step):
+    """The windows of a step: int64 (4, batch): which of `count` photographs, top and left corner of `side` pixels
+    in its `size`, mirrored or not.
 
     Every photograph is seen once an epoch, in an order of its own.
     """
     rng = np.random.default_rng((seed, step))
     epochs, positions = np.divmod(step * batch + np.arange(batch), count)
     photographs = [_order(seed, int(epoch), count)[at] for epoch, at in zip(epochs, positions, strict=True)]
-    corners = rng.integers(0, size - crop + 1, (2, batch))
+    corners = rng.integers(0, size - side + 1, (2, batch))
     return np.stack((photographs, *corners, rng.integers(0, 2, batch)))
+
+
+def window_side(size, crop, seed, step):
+    """The side of a step's windows where crops are resized: any from the crop's to the whole square's."""
+    return int(np.random.default_rng((seed, 2 << 40, step)).integers(crop, size + 1))
 
 
 @lru_cache(maxsize=4)
@@ -33,22 +39,32 @@ def _order(seed, epoch, count):
     return np.random.default_rng((seed, 1 << 40, epoch)).permutation(count)
 
 
-def cut(photos, where, crop):
-    """The crops: photos (N, S, S, 3) uint8, windows (4, n) -> (n, crop, crop, 3) uint8.
+def cut(photos, where, side):
+    """The windows: photos (N, S, S, 3) uint8, windows (4, n) -> (n, side, side, 3) uint8.
 
     Of an array an array.  Of a tensor a tensor on its device, in one gathering that can be compiled; windows
     then are a tensor there too.
     """
     if isinstance(photos, torch.Tensor):
         photograph, top, left, mirrored = where[..., None]  # each (n, 1)
-        along = torch.arange(crop, device=photos.device)
-        columns = left + torch.where(mirrored > 0, crop - 1 - along, along)
+        along = torch.arange(side, device=photos.device)
+        columns = left + torch.where(mirrored > 0, side - 1 - along, along)
         return photos[photograph[..., None], (top + along)[..., None], columns[:, None]]
-    crops = np.empty((where.shape[1], crop, crop, 3), np.uint8)
+    cuts = np.empty((where.shape[1], side, side, 3), np.uint8)
     for slot, (photograph, top, left, mirrored) in enumerate(where.T):
-        window = photos[photograph, top : top + crop, left : left + crop]
-        crops[slot] = window[:, ::-1] if mirrored else window
-    return crops
+        window = photos[photograph, top : top + side, left : left + side]
+        cuts[slot] = window[:, ::-1] if mirrored else window
+    return cuts
+
+
+def shrunk(rgb8, side):
+    """Squares (n, S, S, 3) uint8, array or tensor, to (n, side, side, 3), antialiased; as they are where S is `side`."""
+    if rgb8.shape[1] == side:
+        return rgb8
+    tensor = torch.as_tensor(rgb8).permute(0, 3, 1, 2).float()
+    small = F.interpolate(tensor, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    small = small.round_().to(torch.uint8).permute(0, 2, 3, 1)
+    return small if isinstance(rgb8, torch.Tensor) else small.contiguous().numpy()
 
 
 def training_crops(photos, batch, crop, seed, step):
@@ -109,7 +125,7 @@ def true_colors(photos, size=None, most=0, rank=0, world=1, batch=64):
     most = min(most or len(photos), len(photos))
     if hasattr(photos, "shape"):
         for first in range(rank * batch, most, world * batch):
-            yield to_example(photos[first : min(first + batch, most)])[1]
+            yield _true_ab(photos[first : min(first + batch, most)])
         return
     from repro.datasets import stream
 
@@ -117,8 +133,12 @@ def true_colors(photos, size=None, most=0, rank=0, world=1, batch=64):
     for squares, *_ in stream.once(photos, "train", size, rank, world):
         if left <= 0:
             return
-        yield to_example(squares[:left].numpy())[1]
+        yield _true_ab(squares[:left].numpy())
         left -= len(squares)
+
+
+def _true_ab(rgb8):
+    return torch.from_numpy(rgb8_to_lab(rgb8[:, ::STRIDE, ::STRIDE])[..., 1:].copy())
 
 
 # ---- feeds: what the loop takes its batches from ----
@@ -145,10 +165,15 @@ class PhotoFeed:
         if self.resident:
             self.photos = torch.from_numpy(np.array(photos)).to(device)
 
-    def batch(self, step):
-        """(photographs, windows into them) of this process's part of a step's batch, for `cut`."""
+    @property
+    def size(self):
+        """Side of the photographs, pixels."""
+        return self.photos.shape[1]
+
+    def batch(self, step, side):
+        """(photographs, windows of `side` pixels into them) of this process's part of a step's batch, for `cut`."""
         wanted = self.settings
-        where = windows(len(self.photos), self.photos.shape[1], wanted.crop, wanted.batch, wanted.seed, step)
+        where = windows(len(self.photos), self.size, side, wanted.batch, wanted.seed, step)
         where = where[:, self.mine]
         if self.device.type == "cpu":
             return self.photos, where
@@ -176,12 +201,12 @@ class ShardFeed:
             shards, "train", size, settings.batch // world, settings.seed, rank, world, workers, start
         )
 
-    def batch(self, step):
+    def batch(self, step, side):
         """As `PhotoFeed.batch`."""
         squares, skipped = next(self.squares)
         self.skipped += skipped
         wanted = self.settings
-        where = windows(wanted.batch, self.size, wanted.crop, wanted.batch, wanted.seed, step)[:, self.mine]
+        where = windows(wanted.batch, self.size, side, wanted.batch, wanted.seed, step)[:, self.mine]
         where[0] = np.arange(len(squares))
         if self.device.type == "cpu":
             return squares.numpy(), where

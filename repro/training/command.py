@@ -27,6 +27,10 @@ def add_train(commands):
     )
     command.add_argument("--data", metavar="DIR", help="prepared photographs (outputs/data)")
     command.add_argument("--prior", metavar="FILE", help="of page 01 (outputs/prior.npz); made if missing")
+    command.add_argument(
+        "--series", metavar="FILE", help="train the models of this file one after another, each with its changes"
+    )
+    command.add_argument("--out", metavar="DIR", help="of a series: where NAME.safetensors and NAME.csv are written")
     command.add_argument("--folder", metavar="DIR", help="of the run (runs/<its settings>)")
     command.add_argument("--keep", type=int, default=3, metavar="K", help="so many checkpoints (3)")
     command.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
@@ -42,7 +46,7 @@ def run_train(options):
     from repro.weights import WeightsError
 
     try:
-        result = _train(options)
+        result = _train_series(options) if options.series else _train(options)
     except TrainingStopped as error:
         print(error, file=sys.stderr)
         return STOPPED
@@ -84,6 +88,30 @@ def _train(options):
         photos, validation, settings, objective, folder, report, params.train.checkpoint_every, options.keep, fabric
     )  # fmt: skip
     return result if fabric.global_rank == 0 else None
+
+
+def _train_series(options):
+    from repro.bins import ab_bins
+    from repro.datasets.sources import load_prepared, to_train_on
+    from repro.settings import change, read
+    from repro.training.processes import open_fabric
+    from repro.training.series import read_series, train_series
+    from repro.training.settings import expect
+
+    expect(options.out, "--series needs --out, where its models are written", options.out)
+    models, fabric = read_series(options.series), open_fabric(options.accelerator)
+    data = Path(options.data or paths.OUTPUTS / "data")
+    photos, validation = to_train_on(load_prepared(data, "train")), load_prepared(data, "val").photos
+    file = Path(options.prior or Path(options.out, "prior.npz"))
+
+    def params_of(changes):
+        return read(options.params, changes | dict(map(change, options.set)))
+
+    def prior_of(params):
+        return smoothed_prior(file, photos, validation.shape[1], ab_bins(), params.prior, fabric)
+
+    report = lambda line: print(line, flush=True)
+    train_series(models, params_of, prior_of, photos, validation, options.out, fabric, report)
 
 
 def smoothed_prior(file, photos, size, bins, wanted, fabric):

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,8 +13,17 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from repro.colorizer import Colorizer
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.initialization import kmeans_initialize, random_initialize
-from repro.network import ColorizationNet
-from repro.training.batches import center_crops, check_size, cut, feed_of, sample_crops, to_example
+from repro.encoder import NETWORKS, load_encoder
+from repro.training.batches import (
+    center_crops,
+    check_size,
+    cut,
+    feed_of,
+    sample_crops,
+    shrunk,
+    to_example,
+    window_side,
+)
 from repro.training.checkpoints import (
     KEEP,
     checkpoints,
@@ -75,19 +85,21 @@ def train(
     fabric = fabric or open_fabric()
     with StopRequest(fabric) as stop:
         run = Run(photos, validation, settings, objective, Path(folder), report, keep, fabric)
-        for step in range(run.start, settings.steps):
-            rate = learning_rate(settings.schedule, step, settings.steps)
+        done, share = run.start, run.share(run.start)
+        while share < 1:
+            rate = learning_rate(settings.schedule, max(done, share * settings.steps), settings.steps)
             for group in run.optimizer.param_groups:
-                group["lr"] = rate
-            loss = run.step(*run.feed.batch(step))
-            run.progress.add(step, loss, rate)
-            done, stopping = step + 1, stop.agreed(step + 1)
-            validating = done % settings.validate_every == 0 or done == settings.steps
+                group["lr"] = rate * group["factor"]
+            loss = run.step(done, settings.crop_at(share))
+            done, share = done + 1, run.share(done + 1)
+            run.progress.add(done - 1, loss, rate, share)
+            stopping = stop.agreed(done)
+            validating = done % settings.validate_every == 0 or share >= 1
             if validating:
                 run.validate(done, rate)
             if validating or stopping or done % checkpoint_every == 0:
                 run.save(done)
-            if stopping and done < settings.steps:
+            if stopping and share < 1:
                 raise TrainingStopped(f"stopped after step {done}; the same run continues from {folder}")
     found = run.folder / "best.safetensors", run.folder / "curve.csv", run.history
     return TrainingResult(*found, run.precision, run.fabric.device.type)
@@ -118,12 +130,14 @@ class Run:
         }  # fmt: skip
         compiled = torch.compile if settings.compiled else lambda function: function
         self.model, self.optimizer = fabric.setup(compiled(self.network), optimizer)
-        self.example = compiled(self._example) if device.type == "cuda" else self._example
+        self.encoded = compiled(self._encoded) if device.type == "cuda" else self._encoded
         self.resident = objective.on(device)
         self.feed = feed_of(photos, size, settings, fabric, self.start)
         self.feed.skipped = saved.get("skipped", 0) if self.first else 0
+        self.began = time.monotonic() - saved.get("seconds", 0.0)
         self._introduce(len(photos), saved.get("processes", fabric.world_size))
-        self.progress = Progress(settings, self.report, saved.get("running", (0.0, 0)), lambda: kept(folder))
+        running = saved.get("running", (0.0, 0))
+        self.progress = Progress(settings, self.report, running, lambda: kept(folder), self.share(self.start))
 
     def _introduce(self, count, processes):
         s, world = self.settings, self.fabric.world_size
@@ -132,27 +146,53 @@ class Run:
                 f"the checkpoint is of {processes} processes, here are {world}: not bit for bit the same run"
             )
         self.report(
-            f"{s.objective}: {f'continuing at step {self.start}' if self.start else 'starting'}, {s.steps} steps of "
-            f"{s.batch} crops of {s.crop} px from {count} photographs, width {s.width:g}, {self.precision} on "
+            f"{s.objective}: {f'continuing at step {self.start}' if self.start else 'starting'}, "
+            f"{f'{s.minutes:g} minutes' if s.minutes else f'{s.steps} steps'} of {s.batch} crops of {s.crop} px from "
+            f"{count} photographs, {'encoder, ' if s.network == 'encoder' else ''}width {s.width:g}, {self.precision} on "
             f"{self.fabric.device.type}" + (f", {world} processes" if world > 1 else "")
         )
 
-    def _example(self, photos, where):
-        """Crop, mirror, Lab and soft encoding: what the network is given, and the targets."""
-        lightness, ab = to_example(cut(photos, where, self.settings.crop))
+    @property
+    def seconds(self):
+        """How long the run has taken, with what it took before it was interrupted."""
+        return time.monotonic() - self.began
+
+    def share(self, done):
+        """The share of the training that is done after so many steps: of the steps or, where it has a time, of
+        that; all processes get the same answer."""
+        share = done / self.settings.steps
+        if self.settings.minutes:
+            share = max(share, self.fabric.broadcast(self.seconds / (60 * self.settings.minutes)))
+        return share
+
+    def example(self, photos, where, side, crop):
+        """Cut, mirror, shrink, Lab and soft encoding: what the network is given, and the targets."""
+        return self.encoded(shrunk(cut(photos, where, side), crop))
+
+    def _encoded(self, crops):
+        lightness, ab = to_example(crops)
+        if self.settings.faded:
+            lightness = faded(lightness, self.settings.faded)
         if self.settings.noise:
             lightness = grainy(lightness, self.settings.noise)
         return lightness.contiguous(memory_format=torch.channels_last), self.resident.targets(ab)
 
-    def step(self, photos, where):
-        """One step of Adam on the crops `where` of photographs, as `cut` takes them.
+    def batch(self, step, crop):
+        """The crops of a step, for `example`: photographs, windows into them, the windows' side, the crops'."""
+        settings = self.settings
+        side = window_side(self.feed.size, crop, settings.seed, step) if settings.resized else crop
+        return *self.feed.batch(step, side), side, crop
+
+    def step(self, step, crop):
+        """One step of Adam on crops of `crop` pixels.
 
         Returns the loss, a scalar tensor on the device; nothing here makes the host wait for a GPU.
         """
+        photos, where, side, crop = self.batch(step, crop)
         parts, total = self.settings.accumulate, 0.0
         each = where.shape[1] // parts
         for part in range(parts):
-            lightness, targets = self.example(photos, where[:, part * each : (part + 1) * each])
+            lightness, targets = self.example(photos, where[:, part * each : (part + 1) * each], side, crop)
             with self.fabric.no_backward_sync(self.model, enabled=part + 1 < parts):
                 with autocast(self.precision, self.fabric.device):
                     output = self.model(lightness)
@@ -205,7 +245,10 @@ class Run:
         if skipped:
             self.report(f"  {skipped} broken photographs passed over so far")
         if self.first:
-            state = {"history": self.history, "running": self.progress.running, "skipped": skipped}
+            state = {
+                "history": self.history, "running": self.progress.running, "skipped": skipped,
+                "seconds": self.seconds,
+            }  # fmt: skip
             save_state(
                 self.folder,
                 self.network,
@@ -240,7 +283,7 @@ def build_network(settings, objective, photos, size=None, empty=False):
     photos: (N, S, S, 3) uint8, or shards, read at `size`.  empty: without weights that mean anything; they come from elsewhere.
     """
     torch.manual_seed(settings.seed)
-    network = ColorizationNet(settings.width, objective.outputs)
+    network = NETWORKS[settings.network](settings.width, objective.outputs)
     if empty:
         return network
     if settings.initialization.endswith(".safetensors"):
@@ -248,6 +291,8 @@ def build_network(settings, objective, photos, size=None, empty=False):
     elif settings.initialization == "kmeans":
         crops = sample_crops(photos, SAMPLE, size, settings.crop, settings.seed + 1)
         kmeans_initialize(network, to_example(crops)[0], seed=settings.seed)
+    elif settings.network == "encoder":
+        load_encoder(network.encoder, settings.encoder)
     else:
         random_initialize(network, settings.initialization)
     return network
@@ -259,14 +304,23 @@ def grainy(lightness, most):
     return lightness + level * torch.randn_like(lightness)
 
 
+def faded(lightness, most):
+    """Lightness (N, 1, H, W) as of prints that have faded: black and white of each are moved together, each by up to
+    the share `most` of the range."""
+    black, loss = (100 * most * torch.rand(len(lightness), 1, 1, 1, device=lightness.device) for _ in range(2))
+    return black + lightness * (1 - (black + loss) / 100)
+
+
 def take_weights(network, path, bins):
     """Copy weights that were trained before; an output layer of another objective starts anew.  Raises
     WeightsError as `load_weights`, ValueError for another width."""
     trained, *_ = load_weights(path, bins)
+    expect(trained.kind == network.kind, f"{path} is of network {trained.kind}, train.network must be so too", network.kind)
     expect(trained.width == network.width, f"{path} is of width {trained.width}, width must be so too", network.width)
     taken = trained.state_dict()
     if trained.outputs != network.outputs:
-        taken = {name: value for name, value in taken.items() if not name.startswith("layers.out.")}
+        last = "layers.out." if network.kind == "paper" else "out."
+        taken = {name: value for name, value in taken.items() if not name.startswith(last)}
     network.load_state_dict(taken, strict=False)
 
 
@@ -278,10 +332,11 @@ def running_average(network, decay):
 
 
 def adam(network, settings):
-    """The optimiser, with the rate still to be set."""
+    """The optimiser, with the rate still to be set: `factor` of each group times the schedule's."""
     betas = settings.beta1, settings.beta2
+    groups = [{"params": parameters, "factor": factor} for parameters, factor in network.rates()]
     return torch.optim.Adam(
-        network.parameters(), lr=0.0, betas=betas, weight_decay=settings.mean_loss_weight_decay, fused=True
+        groups, lr=0.0, betas=betas, weight_decay=settings.mean_loss_weight_decay, fused=True
     )
 
 

@@ -18,12 +18,14 @@ class Progress:
 
     Losses stay on the device until a line, a validation or a checkpoint needs them: the host of a GPU never
     waits for a step.  report: called with each line.  running: (sum, count) of the losses since the last
-    validation, of a run that is continued.  kept: () -> words on what is left if the run fails.
+    validation, of a run that is continued.  kept: () -> words on what is left if the run fails.  share: of the training,
+    0..1, that was done before.
     Only training is timed, not validation.
     """
 
-    def __init__(self, settings, report, running=(0.0, 0), kept=lambda: "no checkpoint yet"):
+    def __init__(self, settings, report, running=(0.0, 0), kept=lambda: "no checkpoint yet", share=0.0):
         self.settings, self.report, self.kept = settings, report, kept
+        self.share = self.first_share = share
         self.total, self.count = running
         self.waiting, self.recent = [], []
         self.busy, self.done = 0.0, 0
@@ -34,11 +36,13 @@ class Progress:
         """Start the clock again, after something that is no training."""
         self.mark = time.monotonic()
 
-    def add(self, step, loss, rate):
-        """One step is done: its loss, a scalar tensor, and its learning rate."""
+    def add(self, step, loss, rate, share):
+        """One step is done: its loss, a scalar tensor, its learning rate, and the share of the training that is
+        done with it."""
         self.waiting.append(loss.detach())
         self.step, self.rate, self.done = step, rate, self.done + 1
-        due = time.monotonic() - self.shown >= SECONDS or step + 1 == self.settings.steps
+        self.share = share
+        due = time.monotonic() - self.shown >= SECONDS or share >= 1
         if loss.device.type == "cpu" or due or len(self.waiting) >= MOST:
             self.collect()
         if due:
@@ -78,8 +82,9 @@ class Progress:
 
     def _show(self):
         self.shown = time.monotonic()
-        left = (self.settings.steps - self.step - 1) * self.busy / self.done
+        left = self.busy * (1 - self.share) / max(1e-9, self.share - self.first_share)
+        done = f"{self.share:.0%}" if self.settings.minutes else f"{self.step + 1}/{self.settings.steps}"
         self.report(
-            f"  step {self.step + 1}/{self.settings.steps}  loss {sum(self.recent) / len(self.recent):.4f}  rate {self.rate:.2e}  "
+            f"  step {done}  loss {sum(self.recent) / len(self.recent):.4f}  rate {self.rate:.2e}  "
             f"{self.photos_per_second():.0f} photographs/s  {int(left // 60)} min {int(left % 60):02d} s left"
         )

@@ -36,6 +36,17 @@ class TrainingSettings(Recipe):
 
     def __post_init__(self):
         check_record(self)
+        from_weights = self.initialization.endswith(".safetensors")
+        expect(
+            self.network == "paper" or self.initialization == "he" or from_weights,
+            "initialization must be he (for its decoder) or a .safetensors file, for network encoder",
+            self.initialization,
+        )
+        expect(
+            self.network == "paper" or self.encoder or from_weights,
+            "encoder must name a file, a folder, or `package`, for network encoder to start from",
+            self.encoder,
+        )
         parts = f"accumulate must divide the batch of {self.batch}"
         expect(self.batch % self.accumulate == 0, parts, self.accumulate)
         by_step = self.minutes > 0 and not self.schedule.startswith("cosine")

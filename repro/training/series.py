@@ -1,0 +1,94 @@
+"""Several trainings one after another, each a few settings away from params.yaml: the models that come along, or a
+comparison of rates.
+
+A series is a YAML file of the models' names, each with the settings that it changes:
+
+    common: {train.batch: 256, train.minutes: 2}
+    models:
+      classification: {objective: classification}
+      regression_finetuned: {objective: regression, train.initialization: classification.safetensors}
+
+`minutes` may be shortened for all alike, so that the same series rehearses in seconds what it does in hours.
+"""
+
+import json
+import shutil
+import threading
+from pathlib import Path
+
+from repro import paths
+from repro.bins import ab_bins
+from repro.objectives import Objective
+from repro.prior import rebalancing_weights
+from repro.settings import load_yaml
+from repro.training.checkpoints import run_name
+from repro.training.loop import train
+from repro.training.settings import settings_of
+from repro.weights import halve, write_atomically
+
+EVERY = 60  # seconds between two exports of a training that goes on
+
+
+def read_series(file):
+    """{model: {"SECTION.NAME" or "objective": value}} of a series, what is common put into each.  Raises
+    ValueError for a file that is none."""
+    found = load_yaml(Path(file).read_text(encoding="utf-8"), file)
+    models = found.get("models") if isinstance(found, dict) else None
+    if not isinstance(models, dict) or not all(isinstance(changes, dict) for changes in models.values()):
+        raise ValueError(f"{file} is no series: expected models: {{NAME: {{SECTION.NAME: VALUE}}}}")
+    return {name: (found.get("common") or {}) | changes for name, changes in models.items()}
+
+
+def train_series(models, params_of, prior_of, photos, validation, out, fabric, report=print, checkpoint_every=1000):
+    """Train each model of a series that is not there yet; writes out/NAME.safetensors, in half precision, and NAME.csv.
+
+    models: of `read_series`.  params_of: gives the Settings with changes.  prior_of: gives the smoothed
+    prior (Q,) for such settings.  photos, validation, fabric: as for `train`.  What a training has reached is
+    written every minute, so that one that is cut off leaves something.
+    """
+    out, bins = Path(out), ab_bins()
+    out.mkdir(parents=True, exist_ok=True)
+    for name, changes in models.items():
+        target = out / f"{name}.safetensors"
+        if target.with_suffix(".csv").exists():
+            report(f"{name}: there already")
+            continue
+        changed = {key: value for key, value in changes.items() if key != "objective"}
+        start = out / changed.get("train.initialization", "")
+        if start.is_file():  # a model of this series
+            changed["train.initialization"] = str(start)
+        params = params_of(changed)
+        settings = settings_of(params, changes.get("objective", name))
+        rebalanced = settings.objective == "rebalanced"
+        weights = rebalancing_weights(prior_of(params), settings.uniform_mix) if rebalanced else None
+        objective = Objective(settings.objective, bins, weights, settings.neighbours, settings.sigma)
+        folder = paths.RUNS / f"{name}-{run_name(settings, photos, objective)}"
+        with _exported(folder / "best.safetensors", target):
+            result = train(
+                photos, validation, settings, objective, folder, lambda line: report(f"{name}: {line.strip()}"),
+                checkpoint_every, fabric=fabric,
+            )  # fmt: skip
+        halve(result.weights, target, trained_on=len(photos))
+        write_atomically(target.with_suffix(".csv"), result.curve.read_bytes())
+        shutil.rmtree(folder)
+        report(json.dumps({"model": name, "samples": result.history[-1]["step"] * settings.batch} | result.history[-1]))
+
+
+class _exported:
+    """While this lasts, the best weights so far are copied every minute."""
+
+    def __init__(self, best, target):
+        self.best, self.target, self.ended = best, target, threading.Event()
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self._copy, daemon=True)
+        self.thread.start()
+
+    def _copy(self):
+        while not self.ended.wait(EVERY):
+            if self.best.exists():
+                halve(self.best, self.target)
+
+    def __exit__(self, *error):
+        self.ended.set()
+        self.thread.join()
