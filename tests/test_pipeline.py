@@ -23,7 +23,7 @@ from repro.__main__ import main
 from repro.colorizer import Colorizer
 from repro.datasets.world import WorldSource
 from repro.pipeline import page_parameters
-from repro.settings import KINDS, SettingsError, read
+from repro.settings import KINDS, SettingsError, Text, read
 from repro.training.settings import settings_from, settings_of
 
 LIMIT = 15  # seconds that a run with nothing to do may take
@@ -179,15 +179,20 @@ PAGES = {
 NASTY = "~/Tom's $1 album (old), a=b & \"Fü\\ße\" #1: `x` ${HOME} %s"
 
 
+CHANGED = {
+    "models.objectives": ["regression"],
+    "train.initialization": f"{NASTY}/OBJECTIVE.safetensors",
+    "train.growing": "16:0.5 32:0.75",
+    "train.schedule": "cosine 1e-3",
+    "semantic.classifiers": ["trained", f"hub:{NASTY}", "hub:"],
+    "probes.layers": ["conv8"],
+}
+
+
 def nasty(name, kind, value):
     """Another value of a setting, as hard to carry as its kind can be."""
-    if name == "train.initialization":
-        return f"{NASTY}/OBJECTIVE.safetensors"
-    if name == "semantic.classifiers":
-        return ["trained", f"hub:{NASTY}", "hub:"]
-    if kind is str and kind is not value and "one of" not in KINDS[name.split(".")[0]][name.split(".")[1]].__metadata__[0]:
-        return NASTY if name != "train.growing" and name != "train.schedule" else value
-    return {bool: not value, float: 1e-3, int: value, str: value, tuple: value[-1:] if kind is tuple else None}[kind]
+    others = {bool: not value, float: 1e-3}
+    return CHANGED.get(name, NASTY if kind == Text else others.get(kind.__origin__, value))
 
 
 @pytest.fixture(params=["params.yaml", "nasty.yaml"])
@@ -200,7 +205,7 @@ def params(request, tmp_path, monkeypatch):
     if request.param == "nasty.yaml":
         for section, kinds in KINDS.items():
             for name, kind in kinds.items():
-                values[section][name] = nasty(f"{section}.{name}", kind.__origin__, values[section][name])
+                values[section][name] = nasty(f"{section}.{name}", kind, values[section][name])
     with open(tmp_path / request.param, "w", encoding="utf-8") as file:
         YAML().dump(values, file)
     return tmp_path / request.param, values
