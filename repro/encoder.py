@@ -8,6 +8,7 @@ decoding, colouriser and measures need not know which network they have.
 """
 
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +41,8 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, features):
         sides = []
-        for length, kernel, stride in zip(features.shape[:1:-1], self.kernel_size, self.stride):  # W, then H
+        for axis in (1, 0):  # padding is given for the width first
+            length, kernel, stride = features.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
             total = max(0, (-(-length // stride) - 1) * stride + kernel - length)
             sides += [total // 2, total - total // 2]
         return super().forward(F.pad(features, sides))
@@ -73,7 +75,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The encoder: gray (N, 1, H, W), sRGB in 0..1, to its maps at strides 4, 8, 16 and 32.
+    """The encoder: gray (N, 1, H, W), sRGB in 0..1, to its blocks' maps at strides 2, 4, 8, 16 and 32.
 
     Its first convolution has one input channel, the sum of the three that see the same gray.  Batch statistics
     stay those of ImageNet, in training, too.
@@ -88,14 +90,14 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(InvertedResidual(previous, channels, expansion, kernel, 1 if index else stride))
                 previous = channels
         self.blocks = nn.ModuleList(blocks)
+        self.train()
 
     def forward(self, gray):
-        features, maps = self.stem((gray * 255 - 127) / 128), []
-        for index, block in enumerate(self.blocks):
-            features = block(features)
-            if index in TAPPED:
-                maps.append(features)
-        return maps
+        """The output of every block, a list from fine to coarse."""
+        maps = [self.stem((gray * 255 - 127) / 128)]
+        for block in self.blocks:
+            maps.append(block(maps[-1]))
+        return maps[1:]
 
     def train(self, mode=True):
         super().train(mode)
@@ -113,6 +115,10 @@ class EncoderColorizationNet(nn.Module):
     """
 
     kind = "encoder"
+    depths = {
+        f"conv{number}": layer
+        for number, layer in enumerate("block0 block2 block4 block7 block10 block14 block15 decoder".split(), 1)
+    }  # the layers that stand for the paper's eight blocks where features are probed
 
     def __init__(self, width=1.0, outputs=313):
         super().__init__()
@@ -135,15 +141,28 @@ class EncoderColorizationNet(nn.Module):
         nn.init.normal_(self.out.weight, std=0.01)  # every bin as likely as the others at the start
 
     def forward(self, lightness):
+        *_, features = self._activations(lightness)
+        return self.out(features)
+
+    def taps(self, lightness, names=None):
+        """Activations by layer, as `ColorizationNet.taps`; the layers are block0 ... block15, then decoder."""
+        layers = [f"block{index}" for index in range(len(self.encoder.blocks))] + ["decoder"]
+        if unknown := set(names or ()) - set(layers):
+            raise KeyError(f"no layer {sorted(unknown)}; the layers are {layers}")
+        found = dict(zip(layers, self._activations(lightness), strict=True))
+        return {name: found[name] for name in layers if names is None or name in names}
+
+    def _activations(self, lightness):
         check_lightness(lightness)
         maps = self.encoder(lightness_to_gray(lightness))
+        looked_at = [maps[index] for index in TAPPED]
         features = None
-        for found, lateral, mix in zip(maps[::-1], self.laterals[::-1], self.mixes[::-1]):
+        for found, lateral, mix in zip(looked_at[::-1], self.laterals[::-1], self.mixes[::-1], strict=True):
             finer = lateral(found)
             if features is not None:
                 finer = finer + F.interpolate(features, finer.shape[2:], mode="bilinear", align_corners=False)
             features = mix(finer)
-        return self.out(features)
+        return [*maps, features]
 
     def rates(self):
         """[(parameters, factor of the learning rate)]."""
@@ -180,7 +199,7 @@ def load_encoder(encoder, source):
         )
         weights = _renamed(theirs, encoder.state_dict())
         encoder.load_state_dict(weights)
-    except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
+    except (SafetensorError, UnpicklingError, OSError, RuntimeError, KeyError, ValueError) as error:
         raise EncoderError(f"{path} does not hold EfficientNet-Lite0 ({type(error).__name__}: {error})") from None
 
 
@@ -224,10 +243,11 @@ def _renamed(theirs, ours):
             release = f"_blocks.{index}." + (
                 f"_{part}_conv" if layer == "0" else f"_bn{norms.index(part) + first}"
             )
-        tensor = theirs.get(f"{release}.{kind}", value)  # older files lack num_batches_tracked
-        if kind == "weight" and f"{release}.{kind}" not in theirs:
-            raise KeyError(f"{release}.{kind}")
+        if kind == "num_batches_tracked":  # which some files lack, and nobody asks for
+            found[name] = value
+            continue
+        tensor = theirs[f"{release}.{kind}"]
         if name == "stem.0.weight":
             tensor = tensor.float().sum(1, keepdim=True)
-        found[name] = tensor.float() if tensor.is_floating_point() else tensor
+        found[name] = tensor.float()
     return found

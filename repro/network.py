@@ -50,6 +50,9 @@ class ColorizationNet(nn.Module):
     """
 
     kind = "paper"
+    depths = {f"conv{block}": f"conv{block}_{len(channels)}" for block, (channels, *_) in BLOCKS.items()} | {
+        "conv8": "conv8_3"
+    }  # block: its last layer
 
     def __init__(self, width=1.0, outputs=313):
         super().__init__()

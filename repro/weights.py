@@ -115,7 +115,8 @@ def load_weights(path, bins):
         network.load_state_dict(weights, assign=True)
     except (RuntimeError, TypeError, ValueError, KeyError) as error:
         raise WeightsError(
-            f"{path}: its tensors do not fit a network of width {header['width']}: {error}"
+            f"{path}: its tensors do not fit a network of width {header['width']} "
+            f"({header.get('network', 'paper')}): {str(error).splitlines()[0]}"
         ) from None
     extra = {name: value for name, value in tensors.items() if not name.startswith("network.")}
     return network.eval(), header, extra

@@ -78,6 +78,7 @@ def test_the_header_alone(saved):
     header = read_header(saved[0])
     assert header == {
         "objective": "classification",
+        "network": "paper",
         "width": 0.03,
         "outputs": 313,
         "bins": "5275882a7263e526",

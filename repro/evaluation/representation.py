@@ -22,16 +22,7 @@ from repro.initialization import kmeans_initialize, random_initialize, refresh_b
 from repro.network import ColorizationNet
 
 VALUES = 9600  # of a layer's features, about (paper)
-TAPS = {  # the last layer of each block
-    "conv1": "conv1_2",
-    "conv2": "conv2_2",
-    "conv3": "conv3_3",
-    "conv4": "conv4_3",
-    "conv5": "conv5_3",
-    "conv6": "conv6_3",
-    "conv7": "conv7_3",
-    "conv8": "conv8_3",
-}
+LAYERS = tuple(ColorizationNet.depths)
 L2 = (
     1e-4,
     1e-3,
@@ -79,7 +70,7 @@ def resized(features, values=VALUES):
 
 
 @contextmanager
-def layer_features(network, photos, layers=tuple(TAPS), values=VALUES, batch=64, folder=None):
+def layer_features(network, photos, layers=LAYERS, values=VALUES, batch=64, folder=None):
     """Features of photographs by layer: a context that gives {layer: (N, D) float16 memory-mapped array}.
 
     network: ColorizationNet, frozen.  photos: (N, S, S, 3) uint8, S a multiple of 8.  folder: where the files
@@ -93,9 +84,9 @@ def layer_features(network, photos, layers=tuple(TAPS), values=VALUES, batch=64,
         for first in range(0, len(photos), batch):
             lightness = torch.from_numpy(rgb8_to_lightness(photos[first : first + batch]))[:, None]
             with torch.inference_mode():
-                taps = network.taps(lightness.to(device), [TAPS[layer] for layer in layers])
+                taps = network.taps(lightness.to(device), [network.depths[layer] for layer in layers])
                 for layer in layers:
-                    rows = resized(taps[TAPS[layer]].float(), values).clamp(-6e4, 6e4).half().cpu().numpy()
+                    rows = resized(taps[network.depths[layer]].float(), values).clamp(-6e4, 6e4).half().cpu().numpy()
                     if layer not in arrays:
                         arrays[layer] = np.lib.format.open_memmap(
                             Path(place, f"{layer}.npy"), "w+", np.float16, (len(photos), rows.shape[1])
@@ -245,7 +236,7 @@ class LayerQuality:
 
 
 def probe_layers(
-    name, network, training, test, layers=tuple(TAPS), seeds=(0, 1, 2), draw=None, report=print, **options
+    name, network, training, test, layers=LAYERS, seeds=(0, 1, 2), draw=None, report=print, **options
 ):
     """Probes on every layer of one network.
 

@@ -24,7 +24,6 @@ def open_fabric(accelerator="auto"):
     strategy = "ddp" if world > 1 else "auto"
     fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=local, num_nodes=world // local)
     fabric.launch()
-    torch.backends.cudnn.benchmark = True  # a run has few shapes, so the fastest convolution is worth looking for
     return fabric
 
 
