@@ -13,7 +13,7 @@ from repro import paths
 from repro.__main__ import main
 from repro.datasets.sources import _SOURCES
 from repro.encoder import NETWORKS as NETWORK_KINDS
-from repro.evaluation.representation import TAPS
+from repro.network import ColorizationNet
 from repro.objectives import NAMES as OBJECTIVE_NAMES
 from repro.settings import (
     KINDS, LAYERS, NAMES, NETWORKS, OBJECTIVES, SOURCES, Recipe, SettingsError, change, load_yaml, read,
@@ -174,7 +174,7 @@ def test_a_page_trains_with_a_part_of_the_recipe():
 
 def test_the_names_are_those_that_the_library_knows():
     assert OBJECTIVES == OBJECTIVE_NAMES and set(NETWORKS) == set(NETWORK_KINDS)
-    assert set(SOURCES) == set(_SOURCES) - {"voc"} and set(LAYERS) == set(TAPS)
+    assert set(SOURCES) == set(_SOURCES) - {"voc"} and set(LAYERS) == set(ColorizationNet.depths)
 
 
 # ---- the sizes in conf/ ----
