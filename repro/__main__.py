@@ -241,6 +241,8 @@ def pack(options):
     for name in ("size", "mib", "quality"):
         if getattr(options, name) < 1:
             return _fail(f"--{name} must be at least 1, got {getattr(options, name)}")
+    if options.quality > 100:
+        return _fail(f"--quality must be at most 100, got {options.quality}")
     try:
         packs, left_out = write_packs(
             collections, options.out, options.size, options.mib, options.quality, options.without

@@ -59,6 +59,28 @@ def release():
     return found | {"_fc.bias": torch.zeros(1000)}
 
 
+def in_the_releases_layout(network):
+    """An EfficientNetLite0 of ours as the release would have it, for a file of weights."""
+    found = {}
+    for name, value in network.state_dict().items():
+        place, layer, kind = name.rsplit(".", 2)
+        number, part = place.split(".")[1:] if "." in place else ("", "")
+        norm = {"": 0, "expand": 0, "depthwise": 1, "project": 2}[part]
+        if layer == "0":
+            release = f"_blocks.{number}._{part}_conv" if part else "_conv_stem"
+        else:
+            release = f"_blocks.{number}._bn{norm}" if part else "_bn0"
+        value = value.expand(-1, 3, -1, -1) / 3 if name == "stem.0.weight" else value
+        found[f"{release}.{kind}"] = value.contiguous()
+    return found
+
+
+def test_the_layout_is_the_releases(release):
+    found = in_the_releases_layout(EfficientNetLite0())
+    shapes = {name: value.shape for name, value in found.items() if "tracked" not in name}
+    assert shapes == {name: value.shape for name, value in release.items() if name != "_fc.bias"}
+
+
 @pytest.fixture(scope="session")
 def release_file(release, tmp_path_factory):
     path = tmp_path_factory.mktemp("lite0") / "model.safetensors"
