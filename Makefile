@@ -10,7 +10,7 @@ UPGRADE ?=#  make lock UPGRADE=1: the newest versions that pyproject.toml allows
 TORCH ?= $(shell sed -n 's/^torch==//p' requirements.lock 2>/dev/null)#  make lock TORCH=2.14.0: torch moves only when asked to
 
 OUTSIDE_PATH := $(PATH)
-export PATH := $(CURDIR)/.venv/bin:$(PATH)#  so that DVC's stages find papermill, and the pages their kernel
+export PATH := $(CURDIR)/.venv/bin:$(PATH)#  so that DVC's stages find Python and its tools, and the pages their kernel
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export PIP_USER := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -33,7 +33,7 @@ def run(small=False):
 
 
 def settings_for(crop, name, batch):
-    return TrainingSettings(name, WIDTH, batch=batch, crop=crop, initialization="he")
+    return TrainingSettings(name, width=WIDTH, batch=batch, crop=crop, initialization="he")
 
 
 def new_run(settings, fabric):

@@ -1,11 +1,13 @@
-"""Command line: python -m repro {colorize,data,pack,shards,train,measure,record,ship,exercises,study}."""
+"""Command line: python -m repro {colorize,data,pack,shards,train,measure,record,ship,exercises,study,page,code}."""
 
 import argparse
 import sys
 import time
 from pathlib import Path
 
+from repro import paths
 from repro.evaluation.command import add_measure, add_ship
+from repro.settings import OBJECTIVES, SettingsError
 from repro.study.command import add_study
 from repro.training.command import add_train
 
@@ -16,7 +18,7 @@ def main(arguments=None):
         prog="python -m repro", description="Colorful Image Colorization, rebuilt."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_colorize, _add_data, _add_pack, _add_shards, add_train, add_measure, _add_record, add_ship, _add_exercises, add_study):
+    for add in (_add_colorize, _add_data, _add_pack, _add_shards, add_train, add_measure, _add_record, add_ship, _add_exercises, add_study, _add_page, _add_code):
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -140,48 +142,72 @@ def save_photo(photo, path):
 
 
 def _add_data(commands):
-    command = commands.add_parser("data", help="prepare photographs for training (a stage of the pipeline)")
-    command.add_argument("--source", default="world", help="world, bundled, folder, imagenette or shards")
-    command.add_argument(
-        "--folder", default="", help="of photographs, for --source folder; or folder or URL, for shards"
+    command = commands.add_parser(
+        "data",
+        help="prepare photographs for training (a stage of the pipeline)",
+        description="Prepare photographs as section data of params.yaml says; an option here goes before it.",
     )
-    command.add_argument("--size", type=int, default=64, help="side of the prepared squares, pixels")
-    command.add_argument("--train", type=int, default=12000, help="photographs to train on, at most; 0: all")
-    command.add_argument("--val", type=int, default=500, help="to validate on, at most; 0: all")
-    command.add_argument("--test", type=int, default=500, help="to measure on, at most; 0: all")
-    command.add_argument("--seed", type=int, default=0, help="of the painted world")
-    command.add_argument("--out", required=True, metavar="DIR")
+    command.add_argument("--source", help="world, bundled, folder, imagenette or shards")
+    command.add_argument(
+        "--folder", help="of photographs, for --source folder; or folder or URL, for shards"
+    )
+    command.add_argument("--size", type=int, help="side of the prepared squares, pixels")
+    command.add_argument("--train", type=int, help="photographs to train on, at most; 0: all")
+    command.add_argument("--val", type=int, help="to validate on, at most; 0: all")
+    command.add_argument("--test", type=int, help="to measure on, at most; 0: all")
+    command.add_argument("--seed", type=int, help="of the painted world")
+    command.add_argument("--params", default="params.yaml", metavar="FILE", help="settings (params.yaml)")
+    command.add_argument("--out", metavar="DIR", help="where they are written (outputs/data)")
     command.set_defaults(run=data)
 
 
 def data(options):
     """Prepare the three splits of a source; what was set aside is printed with its reason."""
     from repro.datasets.sources import SPLITS, SourceError, open_source, prepare
+    from repro.settings import KINDS
 
-    limits = {split: getattr(options, split) or None for split in SPLITS}
-    settings = {}
-    if options.source in ("folder", "shards"):
-        if not options.folder:
-            return _fail(
-                f"--source {options.source} needs --folder, where your photographs are (data.folder in params.yaml)"
-            )
-        settings = {"root": options.folder}
-    elif options.source == "world":
-        if None in limits.values():
-            return _fail("the painted world has no end: give --train, --val and --test as numbers above 0")
-        settings = {"seed": options.seed, **limits}
+    given = {f"data.{name}": getattr(options, name) for name in KINDS["data"]}
+    out = Path(options.out or paths.OUTPUTS / "data")
     try:
-        source = open_source(options.source, **settings)
+        wanted = _settings(options.params, {name: value for name, value in given.items() if value is not None}).data
+        limits = {split: getattr(wanted, split) or None for split in SPLITS}
+        source = open_source(wanted.source, **_source_settings(wanted, limits))
         for split in SPLITS:
-            report = prepare(source, split, options.size, limits[split], options.out).report
+            report = prepare(source, split, wanted.size, limits[split], out).report
             print(
                 f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside"
             )
             for rejected in report["rejected"][:20]:
                 print(f"  {rejected['name']}: {rejected['reason']}")
-    except (SourceError, ValueError) as error:
+    except (FileNotFoundError, SourceError, ValueError) as error:
         return _fail(error)
     return 0
+
+
+def _source_settings(wanted, limits):
+    """What `open_source` needs besides the name.  wanted: the settings' section `data`."""
+    if wanted.source in ("folder", "shards"):
+        if not wanted.folder:
+            raise ValueError(
+                f"source {wanted.source} needs data.folder in params.yaml, or --folder: where your photographs are"
+            )
+        return {"root": wanted.folder}
+    if wanted.source == "world":
+        if None in limits.values():
+            raise ValueError("the painted world has no end: data.train, data.val and data.test must be above 0")
+        return {"seed": wanted.seed, **limits}
+    return {}
+
+
+def _settings(file, changes=None):
+    """The settings of a file, each checked, and the recipe of every training as a whole."""
+    from repro.settings import read
+    from repro.training.settings import settings_of
+
+    settings = read(file, changes)
+    for objective in settings.models.objectives:
+        settings_of(settings, objective)
+    return settings
 
 
 # ---- pack ----
@@ -316,6 +342,48 @@ def exercises(options):
     except OSError as error:
         return _fail(error)
     print("written:", *written, sep="\n  ")
+    return 0
+
+
+# ---- page, code ----
+
+
+def _add_page(commands):
+    command = commands.add_parser(
+        "page", help="execute a page with its settings from params.yaml (the stages of the pipeline)"
+    )
+    command.add_argument("name", help="of the page, as 06_raw_accuracy")
+    command.add_argument("--objective", choices=OBJECTIVES, help="of page 04_training")
+    command.add_argument("--params", default="params.yaml", metavar="FILE", help="settings (params.yaml)")
+    command.add_argument("--prepare-only", action="store_true", help="write the page with its settings, unexecuted")
+    command.set_defaults(run=page)
+
+
+def page(options):
+    """Execute a page; a wrong setting is one line, a failing cell is shown."""
+    from papermill.exceptions import PapermillExecutionError
+
+    from repro.pipeline import run_page
+
+    try:
+        run_page(options.name, _settings(options.params), options.objective, options.prepare_only)
+    except (FileNotFoundError, SettingsError, PapermillExecutionError) as error:
+        return _fail(error)
+    return 0
+
+
+def _add_code(commands):
+    command = commands.add_parser(
+        "code", help="list for every page the files of repro/ that it uses (a stage of the pipeline)"
+    )
+    command.set_defaults(run=code)
+
+
+def code(options):
+    """Write outputs/code/<page>.txt."""
+    from repro.pipeline import write_code
+
+    write_code(paths.OUTPUTS / "code")
     return 0
 
 

@@ -8,12 +8,10 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from repro import paths
 
 PAGES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
-STAGES = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"]
 
 
 def cells(page, kind=None):
@@ -23,12 +21,6 @@ def cells(page, kind=None):
 
 def source(cell):
     return "".join(cell["source"])
-
-
-def parameters(page):
-    """{name: default} of the page's parameters cell."""
-    (cell,) = [cell for cell in cells(page, "code") if "parameters" in cell["metadata"].get("tags", [])]
-    return {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(source(cell)).body}
 
 
 @pytest.fixture(params=PAGES, ids=lambda page: page.stem)
@@ -98,31 +90,6 @@ def test_pictures_have_caption_and_alt_text(page):
         for call in ast.walk(ast.parse(source(cell))):
             if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "show":
                 assert len(call.args) == 3, source(cell)
-
-
-def stage_commands():
-    for name, stage in STAGES.items():
-        stage = stage.get("do", stage)
-        commands = stage["cmd"] if isinstance(stage["cmd"], list) else [stage["cmd"]]
-        for command in commands:
-            if command.startswith("papermill"):
-                yield pytest.param(command, id=name)
-
-
-@pytest.mark.parametrize("command", list(stage_commands()))
-def test_the_pipeline_sets_only_parameters_that_the_page_has(command):
-    """papermill only warns about an unknown name, so it would go unseen."""
-    known = parameters(paths.NOTEBOOKS / re.search(r"outputs/clean/(\S+)", command)[1])
-    given = re.findall(r"-p (\w+) ", command + " ")
-    assert set(given) <= set(known) and len(given) == len(set(given))
-    assert "pipeline" in given and known["pipeline"] is False
-    unset = set(known) - set(given) - {"weights"}
-    assert not unset, f"{unset} cannot be set from params.yaml"
-
-
-def test_every_page_is_a_stage():
-    commands = " ".join(param.values[0] for param in stage_commands())
-    assert all(f"outputs/clean/{page.name}" in commands for page in PAGES)
 
 
 def test_pages_run_top_to_bottom_in_reading_order(tmp_path):

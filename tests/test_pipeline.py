@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,11 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
+from ruamel.yaml import YAML
+from safetensors.torch import load_file
 
-from repro import paths
+from repro import paths, pipeline
+from repro.__main__ import main
 from repro.colorizer import Colorizer
+from repro.datasets.world import WorldSource
+from repro.pipeline import page_parameters
+from repro.settings import KINDS, SettingsError, Text, read
+from repro.training.settings import settings_from, settings_of
 
 LIMIT = 15  # seconds that a run with nothing to do may take
 
@@ -133,23 +143,249 @@ def test_saving_a_page_in_jupyter_invalidates_nothing(clone):
     assert "Running stage 'soft_encoding'" not in result.stdout
 
 
-def test_params_in_git_are_the_classroom_size():
-    composed = yaml.safe_load((paths.ROOT / "conf/size/classroom.yaml").read_text())
-    assert yaml.safe_load((paths.ROOT / "params.yaml").read_text()) == composed
+# ---- a finished training of the command line is taken over ----
+
+
+@pytest.mark.slow
+def test_a_run_that_torchrun_finished_is_taken_over(clone):
+    """Two processes train beside the pipeline; page 04 then finds their run, by the same key, and trains no
+    step."""
+    params = clone / "params.yaml"
+    kept = params.read_text()
+    assert "weight_decay: 0.001" in kept
+    params.write_text(kept.replace("weight_decay: 0.001", "weight_decay: 2e-3"))
+    command = ["torchrun", "--nproc-per-node", "2", "-m", "repro", "train", "--accelerator", "cpu"]
+    result, _ = run(command, clone, OMP_NUM_THREADS="1")
+    assert result.returncode == 0 and "2 processes" in result.stdout, (result.stdout + result.stderr)[-3000:]
+    (folder,) = (clone / "runs").iterdir()
+    weights = load_file(folder / "best.safetensors")
+    result, _ = run(["dvc", "repro", "--single-item", "train@rebalanced"], clone)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+    assert "rebalanced: continuing at step 4, 4 steps" in result.stdout + result.stderr
+    assert not folder.exists(), "the page works on another run"
+    taken = load_file(clone / "outputs/models/rebalanced.safetensors")
+    assert all(torch.equal(taken[name], weights[name]) for name in weights)
+    params.write_text(kept)
+
+
+# ---- every stage's command, without the pipeline: the values that reach a page ----
+
+STAGES = YAML(typ="safe").load((paths.ROOT / "dvc.yaml").read_text())["stages"]
+PAGES = {
+    re.search(r"repro page (\w+)", str(stage["cmd"]))[1]: stage
+    for stage in (stage.get("do", stage) for stage in STAGES.values())
+    if "repro page" in str(stage["cmd"])
+}
+NASTY = "~/Tom's $1 album (old), a=b & \"Fü\\ße\" #1: `x` ${HOME} %s"
+
+
+CHANGED = {
+    "models.objectives": ["regression"],
+    "train.initialization": f"{NASTY}/OBJECTIVE.safetensors",
+    "train.growing": "16:0.5 32:0.75",
+    "train.schedule": "cosine 1e-3",
+    "semantic.classifiers": ["trained", f"hub:{NASTY}", "hub:"],
+    "probes.layers": ["conv8"],
+}
+
+
+def nasty(name, kind, value):
+    """Another value of a setting, as hard to carry as its kind can be."""
+    others = {bool: not value, float: 1e-3}
+    return CHANGED.get(name, NASTY if kind == Text else others.get(kind.__origin__, value))
+
+
+@pytest.fixture(params=["params.yaml", "nasty.yaml"])
+def params(request, tmp_path, monkeypatch):
+    """(file, its values as plain YAML): the project's own, and the same with every value as hard as can be."""
+    outputs = tmp_path / "outputs"
+    monkeypatch.setattr(paths, "OUTPUTS", outputs)
+    shutil.copytree(paths.NOTEBOOKS, outputs / "clean")
+    values = YAML(typ="safe").load((paths.ROOT / "params.yaml").read_text())
+    if request.param == "nasty.yaml":
+        for section, kinds in KINDS.items():
+            for name, kind in kinds.items():
+                values[section][name] = nasty(f"{section}.{name}", kind, values[section][name])
+    with open(tmp_path / request.param, "w", encoding="utf-8") as file:
+        YAML().dump(values, file)
+    return tmp_path / request.param, values
+
+
+def commands(page, objectives):
+    """The commands of a page's stage, as DVC gives them to the shell."""
+    cmd = PAGES[page]["cmd"]
+    cmd = cmd if isinstance(cmd, str) else next(line for line in cmd if "repro page" in line)
+    return [cmd.replace("${item}", name) for name in objectives] if "${item}" in cmd else [cmd]
+
+
+def injected(page):
+    """{name: value} of the cell that papermill wrote."""
+    cells = json.loads(page.read_text())["cells"]
+    (cell,) = [cell for cell in cells if "injected-parameters" in cell["metadata"].get("tags", [])]
+    values = {}
+    exec("".join(cell["source"]), values)
+    return {name: value for name, value in values.items() if name != "__builtins__"}
+
+
+def same_type(value, default):
+    if isinstance(default, dict):
+        return isinstance(value, dict) and all(same_type(value[name], default[name]) for name in default)
+    if isinstance(default, list):
+        return isinstance(value, list) and all(same_type(item, default[0]) for item in value)
+    return type(value) is type(default)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_params_yaml_says_reaches_the_page_in_its_type(page, params):
+    file, values = params
+    for command in commands(page, values["models"]["objectives"]):
+        python, flag, module, *arguments = shlex.split(command)
+        assert (python, flag, module) == ("python", "-m", "repro")
+        assert main([*arguments, "--params", str(file), "--prepare-only"]) == 0
+        objective = arguments[arguments.index("--objective") + 1] if "--objective" in arguments else None
+        found = injected(paths.OUTPUTS / f"pages/{page}{f'_{objective}' if objective else ''}.ipynb")
+        assert found.pop("pipeline") is True and found.pop("objective", None) == objective
+        defaults = page_parameters(paths.NOTEBOOKS / f"{page}.ipynb")
+        for setting in PAGES[page]["params"]:
+            section, _, key = setting.partition(".")
+            value = found.pop(key or section)
+            assert value == (values[section][key] if key else values[section]), setting
+            assert same_type(value, defaults[key or section]), setting
+        assert not found
+
+
+def test_the_command_trains_what_the_page_trains(params):
+    """The run's key is the same from both sides."""
+    file, _ = params
+    settings = read(file)
+    for objective in settings.models.objectives:
+        assert main(["page", "04_training", "--objective", objective, "--params", str(file), "--prepare-only"]) == 0
+        found = injected(paths.OUTPUTS / f"pages/04_training_{objective}.ipynb")
+        recipe = (found[name] for name in ("train", "neighbours", "sigma", "uniform_mix"))
+        assert settings_from(objective, *recipe).key() == settings_of(settings, objective).key()
+
+
+def test_every_page_is_a_stage():
+    assert set(PAGES) == {path.stem for path in paths.NOTEBOOKS.glob("*.ipynb")}
+    assert yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["vars"] == [{"pages": sorted(PAGES)}]
 
 
 @pytest.mark.parametrize(
-    "size", sorted((paths.ROOT / "conf/size").glob("*.yaml")), ids=lambda path: path.stem
+    ("listed", "message"),
+    [
+        (["evaluate.photographs", "decode.temperature", "train.sed"], "there is no setting train.sed; did you mean train.seed"),
+        (["evaluate.photographs", "decode.temperature", "prior.soft", "train.seed"], "soft is not in its parameters cell"),
+        (["evaluate.photographs", "decode.temperature"], "seed is not set by its stage"),
+        (["evaluate.photographs", "decode.photographs", "decode.temperature", "train.seed"], "sets a parameter twice"),
+    ],
 )
-def test_every_size_has_every_setting(size):
-    """Sizes differ in values alone, and each is one that training accepts."""
-    from repro.training.settings import settings_of
+def test_a_stage_that_does_not_fit_its_page_stops(listed, message, monkeypatch):
+    """papermill only warns about an unknown name, so it would go unseen."""
+    monkeypatch.setattr(pipeline, "stage_settings", lambda page: listed)
+    page = paths.NOTEBOOKS / "06_raw_accuracy.ipynb"
+    with pytest.raises(SettingsError, match=message):
+        pipeline.values_for(page, read(paths.ROOT / "params.yaml"))
 
-    settings, classroom = (
-        yaml.safe_load(path.read_text()) for path in (size, size.with_name("classroom.yaml"))
-    )
-    assert {section: set(values) for section, values in settings.items()} == {
-        section: set(values) for section, values in classroom.items()
-    }
-    assert settings_of(settings, "rebalanced").steps == settings["train"]["steps"]
-    assert settings["train"]["crop"] <= settings["data"]["size"]
+
+# ---- a folder with a difficult name ----
+
+ALBUM = "Tom's $1 album (old)"
+
+
+@pytest.fixture
+def album(tmp_path):
+    """A folder of that name with 20 painted photographs."""
+    folder = tmp_path / ALBUM
+    folder.mkdir()
+    for number, photo in enumerate(WorldSource().bulk("train", size=32, limit=20)[0]):
+        Image.fromarray(photo).save(folder / f"{number}.png")
+    return folder
+
+
+def test_readmes_command_for_a_folder_with_a_difficult_name(album, tmp_path):
+    """As README writes it, for the shell: what is prepared then comes from this folder."""
+    (line,) = [line for line in (paths.ROOT / "README.md").read_text().splitlines() if "album (old)" in line and "dvc" in line]
+    where = copy_of_the_project(tmp_path / "clone")
+    git = "git -c user.name=test -c user.email=test@localhost"
+    command = line.replace(".venv/bin/", "").replace("/home/me", str(album.parent))
+    result, _ = run(["bash", "-c", f"git init -q && git add -A && {git} commit -qm all && {command} data"], where,
+                    GIT_AUTHOR_NAME="test", GIT_AUTHOR_EMAIL="test@localhost",
+                    GIT_COMMITTER_NAME="test", GIT_COMMITTER_EMAIL="test@localhost")  # fmt: skip
+    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+    assert read(where / "params.yaml").data.folder == str(album)
+    assert json.loads((where / "outputs/data/train.json").read_text())["settings"]["root"] == str(album)
+
+
+# ---- what a stage depends on ----
+
+
+def stage_file(kind, page):
+    return f"outputs/{kind}/{page}.{'txt' if kind == 'code' else 'ipynb'}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_depends_on_its_cleaned_copy_and_on_the_code_it_uses(page):
+    deps = PAGES[page]["deps"]
+    assert {f"outputs/clean/{page}.ipynb", f"outputs/code/{page}.txt"} <= set(deps)
+    assert "repro" not in deps and ("repro/study/static" in deps) == (page == "08_perceptual_realism")
+
+
+def used(page):
+    return {file.relative_to(paths.ROOT).as_posix() for file in pipeline.used_by(paths.NOTEBOOKS / f"{page}.ipynb")}
+
+
+def test_the_list_has_every_file_that_python_loads():
+    """Each page's first cell is run, and what it loaded is compared with what was found by reading imports."""
+    script = """if 1:
+        import json, sys
+        for page in sys.argv[1:]:
+            for name in [name for name in sys.modules if name.split(".")[0] == "repro"]:
+                del sys.modules[name]
+            cells = json.load(open(page))["cells"]
+            exec("".join(next(cell for cell in cells if cell["cell_type"] == "code")["source"]), {})
+            print(*(m.__file__ for name, m in sorted(sys.modules.items()) if name.split(".")[0] == "repro"), sep="\\t")
+    """
+    pages = [str(paths.NOTEBOOKS / f"{page}.ipynb") for page in PAGES]
+    result = subprocess.run([sys.executable, "-c", script, *pages], capture_output=True, text=True, check=True)
+    for page, line in zip(PAGES, result.stdout.splitlines(), strict=True):
+        loaded = {Path(file).relative_to(paths.ROOT).as_posix() for file in line.split("\t")}
+        not_followed = {f"repro/{name}.py" for name in pipeline.NOT_FOLLOWED.get(page, ())}
+        assert loaded - not_followed <= used(page), page
+
+
+def test_an_edit_reruns_what_uses_the_edited_file():
+    assert {page for page in PAGES if "repro/study/stimuli.py" in used(page)} == {"08_perceptual_realism"}
+    assert not [page for page in PAGES if {"repro/__main__.py", "repro/training/command.py", "repro/pipeline.py"} & used(page)]
+    decodes = {"04_training", "05_decoding", "06_raw_accuracy", "07_semantic_interpretability", "11_legacy_photos"}
+    assert decodes <= {page for page in PAGES if "repro/decoding.py" in used(page)}
+    assert {"repro/evaluation/known_world.py", "repro/evaluation/raw_accuracy.py"} < used("04_training")  # its metrics
+
+
+def test_what_only_draws_trains_nothing_anew():
+    names = pipeline.NOT_FOLLOWED["04_training"]
+    assert all((paths.ROOT / f"repro/{name}.py").is_file() for name in names)
+    assert not {f"repro/{name}.py" for name in names} & used("04_training")
+
+
+def test_the_list_tells_one_edit_from_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", copy_of_the_project(tmp_path))
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path / "outputs")
+    shutil.copytree(tmp_path / "notebooks", tmp_path / "outputs/clean")
+
+    def lists():
+        pipeline.write_code(tmp_path / "outputs/code")
+        return {path.stem: path.read_text() for path in (tmp_path / "outputs/code").iterdir()}
+
+    def changed(name, addition):
+        before = lists()
+        with open(tmp_path / name, "a") as file:
+            file.write(addition)
+        return {page for page, text in lists().items() if text != before[page]}
+
+    assert set(lists()) == set(PAGES)
+    assert changed("repro/study/static/study.css", "/* wider */\n") == set()
+    assert changed("repro/study/server.py", "# a note\n") == {"08_perceptual_realism"}
+    assert changed("repro/figures.py", "# a note\n") == set(PAGES) - {"04_training"}
+    assert changed("repro/evaluation/baselines.py", "# a note\n") == {
+        page for page in PAGES if "repro/evaluation/baselines.py" in used(page)
+    } < set(PAGES)

@@ -1,6 +1,5 @@
 """Nothing lost: runs that are interrupted, killed, cut off or short of disk go on as if nothing had been."""
 
-import json
 import os
 import random
 import shutil
@@ -311,12 +310,16 @@ def test_the_prior_is_made_where_there_is_none(prepared, uninterrupted):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--set", "train.pace=3"], "--set takes SECTION.NAME=VALUE of a setting in .*, got 'train.pace=3'"),
-        (["--set", "steps"], "--set takes SECTION.NAME=VALUE"),
-        (["--set", "train.batch=0"], "batch must be at least 1"),
-        (["--set", "train.accumulate=3"], "accumulate must divide the batch of 4"),
-        (["--set", "train.precision=16"], "precision must be one of"),
-        (["--set", "train.checkpoint_every=0"], "train.checkpoint_every must be at least 1, got 0"),
+        (["--set", "train.pace=3"], "there is no setting train.pace; did you mean train"),
+        (["--set", "steps"], "a change is SECTION.NAME=VALUE, got 'steps'"),
+        (["--set", "train.width=abc"], "train.width must be a positive number, got 'abc'"),
+        (["--set", "train.batch=0"], "train.batch must be a whole number, at least 1, got 0"),
+        (["--set", "train.accumulate=3"], "train.accumulate must divide the batch of 4, got 3"),
+        (["--set", "train.growing=64:2"], "train.growing must be 'PIXELS:SHARE ...'"),
+        (["--set", "train.schedule=fast"], "train.schedule: a schedule is 'cosine RATE' or"),
+        (["--set", "train.precision=16"], "train.precision must be one of auto, bf16-mixed, 32-true, got 16"),
+        (["--set", "train.checkpoint_every=0"], "train.checkpoint_every must be a whole number, at least 1, got 0"),
+        (["--set", "train.encoder=[a"], "is not YAML"),
         (["--keep", "0"], "--keep must be at least 1, got 0"),
         (["--data", "nowhere"], "nowhere.train.json does not exist"),
         (["--params", "nowhere.yaml"], "nowhere.yaml"),
@@ -329,24 +332,6 @@ def test_what_is_wrong_is_said_in_one_line(prepared, monkeypatch, capsys, argume
     import re
 
     assert re.search(message, errors), errors
-
-
-def test_page_04_trains_with_the_commands_settings():
-    """settings_of params.yaml gives what dvc.yaml hands to the page, so the page takes over a run of the
-    command."""
-    from repro.training.settings import settings_of
-
-    params = yaml.safe_load((paths.ROOT / "params.yaml").read_text())
-    stage = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"]["train"]["do"]["cmd"]
-    handed = {part.split()[0]: part.split()[1] for part in stage.split(" -p ")[1:]}
-    page = json.loads((paths.NOTEBOOKS / "04_training.ipynb").read_text())
-    source = next("".join(c["source"]) for c in page["cells"] if "TrainingSettings(" in "".join(c["source"]))
-    used = source[source.index("TrainingSettings(") :]
-    for name in params["train"]:
-        if name != "objectives":
-            assert handed[name].strip('"') == f"${{train.{name}}}", name
-            assert name in used or name == "checkpoint_every", name
-    assert settings_of(params, "rebalanced").sigma == params["encoding"]["sigma"]
 
 
 # -- from shards -----------------------------------------------------------------------------------------------------

@@ -827,4 +827,4 @@ def test_data_from_shards_reports_what_is_corrupt(copy, serve, tmp_path, capsys)
     assert report["rejected"][0]["name"].endswith(f"/{number}.png")
     assert report["rejected"][1]["name"] == "train-000006.tar, record 2"
     assert main(["data", "--source", "shards", "--out", str(tmp_path)]) == 1
-    assert "--source shards needs --folder" in capsys.readouterr().err
+    assert "source shards needs data.folder in params.yaml, or --folder" in capsys.readouterr().err

@@ -68,32 +68,32 @@ def _train(options):
     from repro.training.checkpoints import run_name
     from repro.training.loop import train
     from repro.training.processes import open_fabric
+    from repro.settings import change, read
     from repro.training.settings import expect, settings_of
 
-    params = read_params(options.params, options.set)
+    params = read(options.params, dict(map(change, options.set)))
     settings = settings_of(params, options.objective)
-    checkpoint_every = params["train"]["checkpoint_every"]
-    expect(checkpoint_every >= 1, "train.checkpoint_every must be at least 1", checkpoint_every)
     expect(options.keep >= 1, "--keep must be at least 1", options.keep)
     data = Path(options.data or paths.OUTPUTS / "data")
     photos, validation = to_train_on(load_prepared(data, "train")), load_prepared(data, "val").photos
     fabric, bins, class_weights = open_fabric(options.accelerator), ab_bins(), None
     if options.objective == "rebalanced":
         file = Path(options.prior or paths.OUTPUTS / "prior.npz")
-        smoothed = smoothed_prior(file, photos, validation.shape[1], bins, params["prior"], fabric)
+        smoothed = smoothed_prior(file, photos, validation.shape[1], bins, params.prior, fabric)
         class_weights = rebalancing_weights(smoothed, settings.uniform_mix)
     objective = Objective(options.objective, bins, class_weights, settings.neighbours, settings.sigma)
     folder = Path(options.folder or paths.RUNS / run_name(settings, photos, objective))
     report = lambda line: print(line, flush=True)
     result = train(
-        photos, validation, settings, objective, folder, report, checkpoint_every, options.keep, fabric
-    )
+        photos, validation, settings, objective, folder, report, params.train.checkpoint_every, options.keep, fabric
+    )  # fmt: skip
     return result if fabric.global_rank == 0 else None
 
 
 def _train_series(options):
     from repro.bins import ab_bins
     from repro.datasets.sources import load_prepared, to_train_on
+    from repro.settings import change, read
     from repro.training.processes import open_fabric
     from repro.training.series import read_series, train_series
     from repro.training.settings import expect
@@ -105,38 +105,20 @@ def _train_series(options):
     file = Path(options.prior or Path(options.out, "prior.npz"))
 
     def params_of(changes):
-        words = [f"{key}={value!r}" for key, value in changes.items()]
-        return read_params(options.params, words + options.set)
+        return read(options.params, changes | dict(map(change, options.set)))
 
     def prior_of(params):
-        return smoothed_prior(file, photos, validation.shape[1], ab_bins(), params["prior"], fabric)
+        return smoothed_prior(file, photos, validation.shape[1], ab_bins(), params.prior, fabric)
 
     report = lambda line: print(line, flush=True)
     train_series(models, params_of, prior_of, photos, validation, options.out, fabric, report)
-
-
-def read_params(file, changes=()):
-    """params.yaml as a dict, with changes such as "train.width=0.5", their values read as YAML.
-
-    Raises ValueError for a change of a setting that there is not, FileNotFoundError for the file.
-    """
-    import yaml
-
-    params = yaml.safe_load(Path(file).read_text())
-    for change in changes:
-        key, found, value = change.partition("=")
-        section, _, name = key.partition(".")
-        if not found or name not in params.get(section, {}):
-            raise ValueError(f"--set takes SECTION.NAME=VALUE of a setting in {file}, got {change!r}")
-        params[section][name] = yaml.safe_load(value)
-    return params
 
 
 def smoothed_prior(file, photos, size, bins, wanted, fabric):
     """The smoothed prior (Q,) of prior.npz; where there is none, estimated by all processes and written, as
     page 01 does.
 
-    photos: array, or shards read at `size`.  wanted: the section `prior` of params.yaml.
+    photos: array, or shards read at `size`.  wanted: the settings' section `prior`.
     """
     import numpy as np
     import torch
@@ -148,12 +130,12 @@ def smoothed_prior(file, photos, size, bins, wanted, fabric):
 
     if fabric.broadcast(file.exists()):
         return torch.from_numpy(np.load(file)["smoothed"])
-    colors = true_colors(photos, size, wanted["photographs"], fabric.global_rank, fabric.world_size)
-    prior = empirical_prior(colors, bins, wanted["soft"], lambda counts: summed(counts, fabric))
-    smoothed = smooth(prior, bins, wanted["smoothing"])
+    colors = true_colors(photos, size, wanted.photographs, fabric.global_rank, fabric.world_size)
+    prior = empirical_prior(colors, bins, wanted.soft, lambda counts: summed(counts, fabric))
+    smoothed = smooth(prior, bins, wanted.smoothing)
     if fabric.global_rank == 0:
         content = io.BytesIO()
-        weights = rebalancing_weights(smoothed, wanted["uniform_mix"])
+        weights = rebalancing_weights(smoothed, wanted.uniform_mix)
         np.savez(content, prior=prior, smoothed=smoothed, weights=weights)
         write_atomically(file, content.getvalue())
     return smoothed

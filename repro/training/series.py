@@ -16,12 +16,11 @@ import shutil
 import threading
 from pathlib import Path
 
-import yaml
-
 from repro import paths
 from repro.bins import ab_bins
 from repro.objectives import Objective
 from repro.prior import rebalancing_weights
+from repro.settings import load_yaml
 from repro.training.checkpoints import run_name
 from repro.training.loop import train
 from repro.training.settings import settings_of
@@ -33,7 +32,7 @@ EVERY = 60  # seconds between two exports of a training that goes on
 def read_series(file):
     """{model: {"SECTION.NAME" or "objective": value}} of a series, what is common put into each.  Raises
     ValueError for a file that is none."""
-    found = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    found = load_yaml(Path(file).read_text(encoding="utf-8"), file)
     models = found.get("models") if isinstance(found, dict) else None
     if not isinstance(models, dict) or not all(isinstance(changes, dict) for changes in models.values()):
         raise ValueError(f"{file} is no series: expected models: {{NAME: {{SECTION.NAME: VALUE}}}}")
@@ -43,8 +42,8 @@ def read_series(file):
 def train_series(models, params_of, prior_of, photos, validation, out, fabric, report=print, checkpoint_every=1000):
     """Train each model of a series that is not there yet; writes out/NAME.safetensors, in half precision, and NAME.csv.
 
-    models: of `read_series`.  params_of: gives params.yaml's dict with changes.  prior_of: gives the smoothed
-    prior (Q,) for such a dict.  photos, validation, fabric: as for `train`.  What a training has reached is
+    models: of `read_series`.  params_of: gives the Settings with changes.  prior_of: gives the smoothed
+    prior (Q,) for such settings.  photos, validation, fabric: as for `train`.  What a training has reached is
     written every minute, so that one that is cut off leaves something.
     """
     out, bins = Path(out), ab_bins()
@@ -54,10 +53,11 @@ def train_series(models, params_of, prior_of, photos, validation, out, fabric, r
         if target.with_suffix(".csv").exists():
             report(f"{name}: there already")
             continue
-        params = params_of({key: value for key, value in changes.items() if key != "objective"})
-        start = out / params["train"]["initialization"]
+        changed = {key: value for key, value in changes.items() if key != "objective"}
+        start = out / changed.get("train.initialization", "")
         if start.is_file():  # a model of this series
-            params["train"]["initialization"] = str(start)
+            changed["train.initialization"] = str(start)
+        params = params_of(changed)
         settings = settings_of(params, changes.get("objective", name))
         rebalanced = settings.objective == "rebalanced"
         weights = rebalancing_weights(prior_of(params), settings.uniform_mix) if rebalanced else None

@@ -1,0 +1,340 @@
+"""params.yaml, read once: each section is a frozen record whose values have their types and lie in their ranges.
+
+    settings = read("params.yaml", {"train.steps": 5000})
+    settings.train.width, settings["decode.temperature"], settings["train"]
+
+Whatever is wrong stops with one line that names the setting, what came and what is expected:
+"train.width must be a positive number, got 'abc'".
+"""
+
+import math
+import re
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, get_type_hints
+
+import yaml
+
+OBJECTIVES = ("regression", "classification", "rebalanced")
+NETWORKS = ("paper", "encoder")
+INITIALIZATIONS = ("kmeans", "he", "gaussian")
+PRECISIONS = ("auto", "bf16-mixed", "32-true")
+SOURCES = ("world", "bundled", "folder", "imagenette", "shards")
+UNSEEN_SOURCES = ("second", "folder", "voc")
+LAYERS = tuple(f"conv{number}" for number in range(1, 9))
+
+
+class SettingsError(ValueError):
+    """A setting that there is not, that is missing, of a wrong type or out of its range: one line that names
+    it."""
+
+
+# ---- what a setting may be: its type, the words for it, and what holds for its values ----
+
+
+def one_of(*names):
+    return Annotated[str, f"one of {', '.join(names)}", names.__contains__]
+
+
+def whole(least):
+    return Annotated[int, f"a whole number, at least {least}", lambda number: number >= least]
+
+
+def some_of(*names):
+    """A list of names, each once."""
+    holds = lambda found: found and set(found) <= set(names) and len(set(found)) == len(found)
+    return Annotated[tuple, f"a list, of {', '.join(names)}", holds]
+
+
+def _are_classifiers(names):
+    return names and all(
+        isinstance(name, str) and (name == "trained" or name.startswith(("hub:", "timm:"))) for name in names
+    )
+
+
+def _is_start(name):
+    return name in INITIALIZATIONS or name.endswith(".safetensors")
+
+
+Text = Annotated[str, "text", lambda text: True]
+Switch = Annotated[bool, "true or false", lambda value: True]
+Positive = Annotated[float, "a positive number", lambda number: number > 0]
+NotNegative = Annotated[float, "a number, at least 0", lambda number: number >= 0]
+Share = Annotated[float, "a number from 0 to 1", lambda number: 0 <= number <= 1]
+Decay = Annotated[float, "a number, at least 0 and below 1", lambda number: 0 <= number < 1]
+Grain = Annotated[float, "a number from 0 to 100 (L)", lambda number: 0 <= number <= 100]
+Fading = Annotated[float, "a number, at least 0 and below .5", lambda number: 0 <= number < 0.5]
+Neighbours = Annotated[int, "a whole number from 1 to 313", lambda number: 1 <= number <= 313]
+Crop = Annotated[int, "a multiple of 8, at least 16 (pixels)", lambda side: side >= 16 and side % 8 == 0]
+Start = Annotated[
+    str, f"one of {', '.join(INITIALIZATIONS)}, or a .safetensors file of weights to go on from", _is_start
+]
+Classifiers = Annotated[tuple, "a list, of trained, hub:NAME_OR_FOLDER, timm:NAME", _are_classifiers]
+
+
+# ---- the sections ----
+
+
+@dataclass(frozen=True)
+class Data:
+    source: one_of(*SOURCES)
+    folder: Text
+    size: whole(8)
+    train: whole(0)
+    val: whole(0)
+    test: whole(0)
+    seed: whole(0)
+
+
+@dataclass(frozen=True)
+class StartHere:
+    scenes: whole(1)
+    steps: whole(1)
+    width: Positive
+
+
+@dataclass(frozen=True)
+class Prior:
+    photographs: whole(0)
+    smoothing: Positive
+    soft: Switch
+    uniform_mix: Share
+
+
+@dataclass(frozen=True)
+class Encoding:
+    neighbours: Neighbours
+    sigma: Positive
+    photographs: whole(1)
+
+
+@dataclass(frozen=True)
+class Network:
+    width: Positive
+    steps: whole(1)
+
+
+@dataclass(frozen=True)
+class Models:
+    objectives: some_of(*OBJECTIVES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What decides what a training learns.  The defaults are the paper's; params.yaml explains each."""
+
+    network: one_of(*NETWORKS) = "paper"
+    encoder: Text = ""
+    width: Positive = 1.0
+    steps: whole(1) = 450_000
+    minutes: NotNegative = 0.0
+    batch: whole(1) = 40
+    crop: Crop = 176
+    growing: Text = ""
+    resized: Switch = False
+    schedule: Text = "0:3e-5 200000:1e-5 375000:3e-6"
+    weight_decay: NotNegative = 1e-3
+    initialization: Start = "kmeans"
+    noise: Grain = 0.0
+    faded: Fading = 0.0
+    average: Decay = 0.0
+    validate_every: whole(1) = 1000
+    precision: one_of(*PRECISIONS) = "auto"
+    accumulate: whole(1) = 1
+    compiled: Switch = False
+    seed: whole(0) = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Recipe):
+    checkpoint_every: whole(1) = 1000
+
+
+@dataclass(frozen=True)
+class Decode:
+    temperature: Positive
+    photographs: whole(1)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    photographs: whole(1)
+    scenes: whole(1)
+
+
+@dataclass(frozen=True)
+class Semantic:
+    classifiers: Classifiers
+    photographs: whole(1)
+    size: whole(8)
+    steps: whole(1)
+
+
+@dataclass(frozen=True)
+class Realism:
+    photographs: whole(1)
+    size: whole(8)
+    practice: whole(0)
+    pairs: whole(1)
+    raters: whole(1)
+
+
+@dataclass(frozen=True)
+class Probes:
+    photographs: whole(1)
+    test_photographs: whole(1)
+    draw: whole(1)
+    seeds: whole(1)
+    layers: some_of(*LAYERS)
+    unseen_source: one_of(*UNSEEN_SOURCES)
+    unseen_folder: Text
+
+
+@dataclass(frozen=True)
+class Legacy:
+    folder: Text
+    weights: Text
+    most: whole(1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of params.yaml."""
+
+    data: Data
+    start_here: StartHere
+    prior: Prior
+    encoding: Encoding
+    network: Network
+    models: Models
+    train: Train
+    decode: Decode
+    evaluate: Evaluate
+    semantic: Semantic
+    realism: Realism
+    probes: Probes
+    legacy: Legacy
+
+    def __post_init__(self):
+        realism, needed = self.realism, self.realism.practice + self.realism.pairs
+        if realism.photographs < needed:
+            rule = f"realism.photographs must be at least practice + pairs, {needed}"
+            raise SettingsError(f"{rule}, got {realism.photographs}")
+
+    def __getitem__(self, name):
+        """The value of "section.name", or a whole "section" as a dict, as plain Python: a list is a list.
+
+        Raises SettingsError for a name that there is not.
+        """
+        if name not in (*NAMES, *KINDS):
+            raise SettingsError(unknown(name))
+        section, _, key = name.partition(".")
+        values = asdict(getattr(self, section)).items()
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values}
+        return plain[key] if key else plain
+
+
+KINDS = {section.name: get_type_hints(section.type, include_extras=True) for section in fields(Settings)}
+NAMES = [f"{section}.{name}" for section, kinds in KINDS.items() for name in kinds]
+
+
+# ---- reading ----
+
+
+def read(file="params.yaml", changes=None):
+    """The Settings of a YAML file, some of them changed: {"section.name": value}.
+
+    Raises SettingsError for the first thing that is wrong, FileNotFoundError for the file.
+    """
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"{file} is not here; run this in the project's folder, or name the file")
+    values = _sections(load_yaml(Path(file).read_text(encoding="utf-8"), file), file)
+    for name, value in (changes or {}).items():
+        section, _, key = name.partition(".")
+        values.setdefault(section, {})[key] = value
+    given = [f"{section}.{key}" for section, found in values.items() for key in found]
+    for name in (*values, *given):
+        if name not in (*NAMES, *KINDS):
+            raise SettingsError(unknown(name))
+    return Settings(**{field.name: _record(field, values.get(field.name, {}), file) for field in fields(Settings)})
+
+
+def change(words):
+    """("train.width", 0.5) of "train.width=0.5", whose value is YAML.  Raises SettingsError."""
+    name, found, value = words.partition("=")
+    if not found or "." not in name:
+        raise SettingsError(f"a change is SECTION.NAME=VALUE, got {words!r}")
+    return name, load_yaml(value, words) if value else ""
+
+
+def load_yaml(text, where):
+    """What a text says in YAML 1.2.  where: its name, for the SettingsError of a text that is none."""
+    try:
+        return yaml.load(text, Loader=_Yaml12)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+
+
+class _Yaml12(yaml.SafeLoader):
+    """YAML as DVC and Hydra read it, version 1.2: 1e-3 is a number, and yes, no and off are words."""
+
+    yaml_implicit_resolvers = {}
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_FLOAT = r"[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+for _tag, _pattern in {
+    "bool": "true|True|TRUE|false|False|FALSE",
+    "null": "~|null|Null|NULL|",
+    "int": "[-+]?(0|[1-9][0-9_]*)",
+    "float": _FLOAT,
+}.items():
+    _Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), None)
+
+
+def _sections(values, file):
+    if isinstance(values, dict) and all(isinstance(found, dict | None) for found in values.values()):
+        return {str(section): dict(found or {}) for section, found in values.items()}
+    raise SettingsError(f"{file} must have sections of settings, NAME: VALUE")
+
+
+def _record(field, values, file):
+    missing = [name for name in KINDS[field.name] if name not in values]
+    if missing:
+        raise SettingsError(f"{field.name}.{missing[0]} is missing in {file}")
+    kinds = KINDS[field.name].items()
+    return field.type(**{name: checked(f"{field.name}.{name}", values[name], kind) for name, kind in kinds})
+
+
+def unknown(name):
+    """The message for a setting that there is not."""
+    near = get_close_matches(name, [*NAMES, *KINDS], n=1)
+    return f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def checked(name, value, kind):
+    """The value in its type: a whole number where a fraction may stand becomes a float, a list a tuple.
+
+    kind: one of those above.  Raises SettingsError that calls the setting by `name`.
+    """
+    wanted, (words, holds) = kind.__origin__, kind.__metadata__
+    if wanted is float and type(value) is int or wanted is int and type(value) is float and value.is_integer():
+        value = wanted(value)
+    if wanted is tuple and isinstance(value, list):
+        value = tuple(value)
+    if type(value) is not wanted or wanted is float and not math.isfinite(value) or not holds(value):
+        raise SettingsError(f"{name} must be {words}, got {value!r}")
+    return value
+
+
+def check_record(record):
+    """Check a frozen record that was made by hand, and give its values their types."""
+    for name, kind in get_type_hints(type(record), include_extras=True).items():
+        object.__setattr__(record, name, checked(name, getattr(record, name), kind))
