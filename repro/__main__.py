@@ -45,7 +45,7 @@ def _add_colorize(commands):
         "--weights",
         metavar="FILE",
         help="a trained model, as outputs/models/rebalanced.safetensors of your last run; or regression, "
-        "classification, rebalanced (default), which come along",
+        "regression_finetuned, classification, rebalanced, encoder (default), which come along",
     )
     command.add_argument("--decoding", choices=("annealed", "mean", "mode"), default="annealed")
     command.add_argument(
@@ -74,7 +74,7 @@ def colorize(options):
         return _fail(f"cannot write to {options.out}: {error.strerror}")
     if not pairs:
         return _fail(f"no photographs in {', '.join(options.photos)}")
-    print(f"weights: {model.origin} ({model.objective})")
+    print(f"weights: {model.description}")
     failed, began = 0, time.monotonic()
     for number, (source, target) in enumerate(pairs, 1):
         try:

@@ -5,6 +5,8 @@ and so every detail, is the original's (paper, section 2; release). The full-siz
 strips, so memory stays near that of the result.
 """
 
+from pathlib import Path
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,7 +19,7 @@ from repro.color import lab_to_rgb, rgb8_to_lightness
 from repro.network import MULTIPLE
 from repro.objectives import NAMES, REGRESSION_SCALE
 from repro.scans import inside_frame, stretch
-from repro.weights import PRETRAINED, load_weights
+from repro.weights import DEFAULT, MODELS, PRETRAINED, load_weights
 
 DECODINGS = ("annealed", "mean", "mode")
 STRIDE = 4  # pixels of the small copy for one value of the network's output
@@ -47,13 +49,14 @@ class Colorizer:
     def load(cls, path=None, device="cpu", **options):
         """Load weights: a safetensors file, or one of the models that come along, trained on photographs.
 
-        path: the file; or "regression", "classification" or "rebalanced" (None) for what comes along.
+        path: the file; or, of those that come along, "regression", "regression_finetuned", "classification",
+        "rebalanced" (the paper's) or "encoder" (beyond the paper; the default).
         options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored, as_scan; in
         place of those that the file names, as measured to be the best for it.
         Raises WeightsError if the file is missing, broken or made for other bins.
         """
-        path = "rebalanced" if path is None else path
-        path = PRETRAINED / f"{path}.safetensors" if path in NAMES else path
+        path = DEFAULT if path is None else path
+        path = PRETRAINED / f"{path}.safetensors" if path in MODELS else path
         bins = ab_bins()
         network, header, _ = load_weights(path, bins)
         options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | options
@@ -110,9 +113,18 @@ class Colorizer:
             ab = (ab + 0.75 * before + 0.25 * mirror) / 2
         return ab
 
+    @property
+    def description(self):
+        """What it is, in words, for people."""
+        path = Path(self.origin)
+        if path.parent == PRETRAINED and path.stem in MODELS:
+            return f"{path.stem}: {MODELS[path.stem]}"
+        network = "" if self.network.kind == "paper" else f", network {self.network.kind}"
+        return f"{self.origin} ({self.objective}{network})"
+
     def card(self):
         """What a record of figures should say of the model, from its file and its settings here."""
-        known = ("settings", "trained_on", "step", "photos")
+        known = ("network", "settings", "trained_on", "step", "photos")
         chosen = "short_side", "decoding", "temperature", "guided", "mirrored", "as_scan"
         return {name: getattr(self, name) for name in chosen} | {name: self.header[name] for name in known if name in self.header}
 

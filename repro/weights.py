@@ -12,8 +12,15 @@ from safetensors.torch import save
 from repro.bins import fingerprint
 from repro.encoder import NETWORKS
 
-
 PRETRAINED = Path(__file__).parent / "pretrained"  # the models that come along; MODEL_CARD.md beside them
+MODELS = {  # what each of them is
+    "regression": "the paper's L2 regression",
+    "regression_finetuned": "the paper's L2 regression, fine-tuned from classification",
+    "classification": "the paper's classification",
+    "rebalanced": "the paper's full model, classification with rebalancing",
+    "encoder": "the paper's full objective on an encoder that ImageNet's labels taught, beyond the paper",
+}
+DEFAULT = "encoder"  # the best on validation photographs by both AuC figures together
 
 
 class WeightsError(Exception):
@@ -45,6 +52,12 @@ def _sync_folder(folder):
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def models_in(folder):
+    """{name: file} of the weights in a folder, those that `MODELS` names first and in its order."""
+    found = {path.stem: path for path in sorted(Path(folder).glob("*.safetensors"))}
+    return {name: found[name] for name in (*MODELS, *found) if name in found}
 
 
 def save_weights(path, network, objective, extra_tensors=None, **settings):

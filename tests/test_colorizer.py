@@ -17,7 +17,7 @@ from repro.colorizer import Colorizer, guided, interpolation, join, shrink, trai
 from repro.datasets.sources import Item, open_source
 from repro.evaluation.raw_accuracy import auc
 from repro.objectives import REGRESSION_SCALE, Objective
-from repro.weights import WeightsError, save_weights
+from repro.weights import DEFAULT, MODELS, PRETRAINED, WeightsError, models_in, save_weights
 
 SHAPES = [(1, 1), (1, 40), (40, 1), (7, 5), (8, 8), (64, 64), (301, 200), (33, 700)]
 
@@ -265,23 +265,33 @@ def test_load_takes_the_settings_of_the_file_and_options_over_them(tmp_path, tin
     )
 
 
-@pytest.mark.parametrize("name", ["regression", "classification", "rebalanced"])
+@pytest.mark.parametrize("name", MODELS)
 def test_the_models_that_come_along(name, places):
     """In half precision, small, with the bins' fingerprint; and without any pipeline run."""
     model = Colorizer.load(name)
-    assert model.objective == name and model.header["bins"] == fingerprint(ab_bins())
-    assert Path(model.origin).stat().st_size < 10e6
-    assert Colorizer.load().objective == "rebalanced"
-    assert load_file(model.origin)["network.layers.conv4_2.0.weight"].dtype == torch.float16
+    assert model.header["bins"] == fingerprint(ab_bins())
+    assert model.objective == {"regression_finetuned": "regression", "encoder": "rebalanced"}.get(name, name)
+    assert model.network.kind == ("encoder" if name == "encoder" else "paper")
+    assert name in model.description and ("beyond the paper" in model.description) == (name == "encoder")
+    kernels = [value for value in load_file(model.origin).values() if value.ndim == 4]
+    assert kernels and all(kernel.dtype == torch.float16 for kernel in kernels)
+    settings = model.header["settings"]
+    assert Path(settings["initialization"]).name == settings["initialization"], "no folder of a machine"
+
+
+def test_all_of_them_together_are_small_and_one_is_the_default():
+    assert sum(file.stat().st_size for file in models_in(PRETRAINED).values()) < 30e6
+    assert list(models_in(PRETRAINED)) == list(MODELS)
+    assert Colorizer.load().description.startswith(f"{DEFAULT}: ")
 
 
 def test_the_models_that_come_along_paint_photographs():
     """A photograph of their test data's kind, with known colours: nearer to them than gray is."""
     photo = open_source("bundled").read(Item("china"))
     true = torch.from_numpy(rgb8_to_lab(photo)[..., 1:].copy())
-    for name in ("classification", "rebalanced"):
+    for name in MODELS:
         found = torch.from_numpy(rgb8_to_lab(Colorizer.load(name).colorize(photo))[..., 1:].copy())
-        assert auc(found, true) > auc(torch.zeros_like(true), true)
+        assert auc(found, true) > auc(torch.zeros_like(true), true), name
 
 
 def test_weights_with_other_bins_are_refused(tmp_path, tiny_network):

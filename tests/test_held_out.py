@@ -171,7 +171,7 @@ def test_the_command(tmp_path, models, capsys):
         (["pets"], "expected NAME=FOLDER"),
         (["pets=/nowhere"], "is not a folder"),
         (["pets=."], "0 colour photographs"),
-        (["pets=.", "--models", "/nowhere"], "no OBJECTIVE.safetensors in /nowhere"),
+        (["pets=.", "--models", "/nowhere"], "no weights, NAME.safetensors, in /nowhere"),
         (["pets=.", "--classifier", "nobody"], "names no classifier"),
     ],
 )

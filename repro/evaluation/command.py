@@ -18,7 +18,7 @@ def add_measure(commands):
         "table with its intervals (.json) and every photograph's figures (.csv.gz).",
     )
     command.add_argument("sets", nargs="+", metavar="NAME=FOLDER", help="the photographs, classes as subfolders")
-    command.add_argument("--models", metavar="DIR", help="of OBJECTIVE.safetensors; default: those that come along")
+    command.add_argument("--models", metavar="DIR", help="of NAME.safetensors; default: those that come along")
     command.add_argument("--classifier", action="append", default=[], metavar="NAME", help="as in semantic.classifiers")
     command.add_argument("--size", type=int, metavar="PIXELS", help="of the squares; default: the shortest short side")
     command.add_argument("--limit", type=int, metavar="N", help="photographs of each set, at most")
@@ -28,9 +28,10 @@ def add_measure(commands):
 
 def add_ship(commands):
     command = commands.add_parser(
-        "ship", help="keep the last run's models, in half precision, as those that come along"
+        "ship", help="keep models, in half precision, as those that come along, and how each colours best"
     )
-    command.add_argument("--models", metavar="DIR", help="of OBJECTIVE.safetensors (outputs/models)")
+    command.add_argument("names", nargs="*", metavar="NAME", help="which of them; default: all")
+    command.add_argument("--models", metavar="DIR", help="of NAME.safetensors (outputs/models)")
     command.add_argument("--short-side", type=int, metavar="PIXELS", help="of the copy that the network is shown")
     for choice in ("guided", "mirrored", "as_scan"):
         command.add_argument(f"--{choice.replace('_', '-')}", action="store_true", help="see repro.colorizer.Colorizer")
@@ -44,16 +45,14 @@ def run_measure(options):
     from repro.datasets.sources import SourceError
     from repro.evaluation.held_out import measure, summary
     from repro.evaluation.semantic import ClassifierError, open_classifier
-    from repro.objectives import NAMES
     from repro.records import quote_everywhere, run_description
-    from repro.weights import PRETRAINED, WeightsError, write_atomically
+    from repro.weights import PRETRAINED, WeightsError, models_in, write_atomically
 
     folder, out, rows = Path(options.models or PRETRAINED), Path(options.out), []
     try:
-        files = {name: folder / f"{name}.safetensors" for name in NAMES}
-        models = {name: Colorizer.load(file) for name, file in files.items() if file.exists()}
+        models = {name: Colorizer.load(file) for name, file in models_in(folder).items()}
         if not models:
-            raise WeightsError(f"no OBJECTIVE.safetensors in {folder}")
+            raise WeightsError(f"no weights, NAME.safetensors, in {folder}")
         classifiers = [open_classifier(name) for name in options.classifier]
         for given in options.sets:
             name, found, place = given.partition("=")
@@ -127,14 +126,13 @@ def as_csv(rows):
 def run_ship(options):
     """Write the models into the package; returns the exit code."""
     from repro import paths
-    from repro.objectives import NAMES
-    from repro.weights import PRETRAINED, WeightsError, halve
+    from repro.weights import PRETRAINED, WeightsError, halve, models_in
 
     folder = Path(options.models or paths.OUTPUTS / "models")
     choices = {name: getattr(options, name) for name in ("short_side", "guided", "mirrored", "as_scan")}
     choices = {name: choice for name, choice in choices.items() if choice}
     try:
-        for name in NAMES:
+        for name in options.names or models_in(folder):
             halve(folder / f"{name}.safetensors", PRETRAINED / f"{name}.safetensors", colorize=choices)
     except WeightsError as error:
         print(f"error: {error}", file=sys.stderr)
