@@ -16,7 +16,16 @@ from repro.color import rgb8_to_lab, rgb8_to_lightness
 from repro.colorizer import Colorizer
 from repro.objectives import Objective
 from repro.training import loop
-from repro.training.batches import center_crops, cut, to_example, training_crops, true_colors, windows
+from repro.training.batches import (
+    center_crops,
+    cut,
+    shrunk,
+    to_example,
+    training_crops,
+    true_colors,
+    window_side,
+    windows,
+)
 from repro.training.loop import TrainingDiverged, build_network, train
 from repro.training.processes import open_fabric
 from repro.training.settings import TrainingSettings, learning_rate
@@ -105,6 +114,15 @@ def test_converted_decay_does_what_the_release_does():
         ({"initialization": "zeros"}, "initialization must be one of"),
         ({"noise": -1}, "noise must be a number from 0 to 100"),
         ({"average": 1}, "average must be a number, at least 0 and below 1"),
+        ({"network": "unet"}, "network must be one of"),
+        ({"network": "encoder", "encoder": "package", "initialization": "kmeans"}, "initialization must be he"),
+        ({"network": "encoder"}, "encoder must name a file"),
+        ({"minutes": -1}, "minutes must be a number, at least 0"),
+        ({"minutes": 1}, "needs a schedule 'cosine RATE'"),
+        ({"growing": "60:0.5"}, "growing must be 'PIXELS:SHARE"),
+        ({"growing": "32:0.5 64:0.4"}, "growing must be"),
+        ({"growing": "32"}, "growing must be"),
+        ({"faded": 0.5}, "faded must be a number, at least 0 and below .5"),
         ({"schedule": "linear 1e-3"}, "a schedule is 'cosine RATE' or"),
     ],
 )
@@ -235,6 +253,48 @@ def test_tensors_are_cut_as_arrays_are(seed, step, crop):
     where = windows(5, 32, crop, 6, seed, step)
     cropped = cut(torch.from_numpy(photos), torch.from_numpy(where), crop)
     assert np.array_equal(cropped.numpy(), cut(photos, where, crop))
+
+
+def test_shrinking_averages():
+    """Four pixels to one at half the side: the triangle of an antialiased bilinear filter, 1 3 3 1 over 8."""
+    column = np.array([0, 80, 160, 240, 240, 240, 240, 240], np.uint8)
+    square = np.broadcast_to(column[:, None, None], (8, 8, 3))[None]
+    # rows 0-1: (3 * 0 + 3 * 80 + 160) / 7; rows 2-3: (80 + 3 * 160 + 3 * 240 + 240) / 8; then all are 240
+    small = shrunk(square.copy(), 4)
+    assert small.shape == (1, 4, 4, 3) and small.dtype == np.uint8
+    assert small[0, :, 0, 0].tolist() == [57, 190, 240, 240]
+    assert np.array_equal(small, shrunk(torch.from_numpy(square.copy()), 4).numpy())
+    assert shrunk(square, 8) is square
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from([16, 64, 112]))
+def test_windows_are_from_the_crops_size_to_the_whole(seed, step, crop):
+    side = window_side(128, crop, seed, step)
+    assert crop <= side <= 128 and side == window_side(128, crop, seed, step)
+    where = windows(7, 128, side, 9, seed, step)
+    assert (where[1:3] >= 0).all() and (where[1:3] + side <= 128).all()
+
+
+def test_every_side_of_a_window_occurs():
+    sides = {window_side(20, 16, 0, step) for step in range(200)}
+    assert sides == {16, 17, 18, 19, 20} and window_side(16, 16, 0, 0) == 16
+
+
+def test_crops_grow_by_share():
+    settings = replace(TINY, growing="64:0.4 96:0.7", crop=112)
+    shares = (0, 0.39, 0.4, 0.69, 0.7, 1)
+    assert [settings.crop_at(share) for share in shares] == [64, 64, 96, 96, 112, 112]
+    assert TINY.crop_at(0.0) == TINY.crop_at(1.0) == TINY.crop
+
+
+def test_faded_prints_keep_their_order_and_their_range(lightness):
+    torch.manual_seed(0)
+    pale = loop.faded(lightness, 0.2)
+    assert 0 <= float(pale.min()) and float(pale.max()) <= 100
+    spans = [float(loop.faded(torch.tensor([[[[0.0, 100.0]]]]), 0.2).diff()) for _ in range(200)]
+    assert 60 <= min(spans) < 70 and 90 < max(spans) <= 100  # each end moves by up to 20
+    flat, faint = lightness[0].flatten(), pale[0].flatten()
+    assert torch.equal(flat.argsort(stable=True), faint.argsort(stable=True))
 
 
 def test_examples_of_tensors_are_those_of_arrays(photos):
@@ -452,10 +512,10 @@ def test_the_input_is_one_graph_that_asks_no_value(photos, held_out, tmp_path, o
     """From bytes to targets without a break: what a GPU fuses, and never has its host wait for."""
     settings = replace(TINY, objective=objective)
     run = loop.Run(photos, held_out, settings, goal(settings), tmp_path, quiet, 1, open_fabric("cpu"))
-    where = windows(24, 32, 16, 4, 0, 0)
-    graph = torch.compile(run._example, fullgraph=True, backend="eager")
-    lightness, targets = graph(torch.from_numpy(photos.copy()), torch.from_numpy(where))
-    expected, wanted = run._example(photos, where)
+    crops = photos[:4, :16, :16]
+    graph = torch.compile(run._encoded, fullgraph=True, backend="eager")
+    lightness, targets = graph(torch.from_numpy(crops.copy()))
+    expected, wanted = run._encoded(crops)
     assert torch.allclose(lightness, expected, atol=1e-3) and len(targets) == len(wanted)
     assert all(torch.allclose(one.double(), other.double(), atol=1e-3) for one, other in zip(targets, wanted))
 
@@ -473,6 +533,67 @@ def test_compiled_training_learns_the_same(photos, held_out, tmp_path):
         for compiled in (False, True)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_growing_and_resized_crops_are_what_the_network_sees(photos, held_out, tmp_path, monkeypatch):
+    """Crops of 16 for the first half of the steps, then of 24, cut from windows of 16 and 24 up to 32 pixels."""
+    settings = replace(TINY, growing="16:0.5", crop=24, resized=True, faded=0.1, noise=2, steps=4)
+    seen, sides, cut_as_ever = [], [], loop.cut
+
+    def watched(photos, where, side):
+        sides.append(side)
+        return cut_as_ever(photos, where, side)
+
+    monkeypatch.setattr(loop, "cut", watched)
+    run_loss = loop.Run.step
+    monkeypatch.setattr(loop.Run, "step", lambda run, step, crop: seen.append(crop) or run_loss(run, step, crop))
+    result = train(photos, held_out, settings, goal(), tmp_path, quiet)
+    assert seen == [16, 16, 24, 24] and len(result.history) == 2
+    assert sides == [window_side(32, crop, 0, step) for step, crop in enumerate(seen)]
+
+
+class Clock:
+    """Stands for the module `time`: each question takes a second."""
+
+    def __init__(self, now=0.0):
+        self.now = now
+
+    def monotonic(self):
+        self.now += 1
+        return self.now
+
+
+def test_a_training_by_the_clock_ends_when_its_time_is_up(photos, held_out, tmp_path, monkeypatch):
+    """One minute, a second a step: 59 steps and no more, the rate at the end near 0, however many `steps` allow."""
+    monkeypatch.setattr(loop, "time", Clock())
+    settings = replace(TINY, minutes=1, steps=10**6, schedule="cosine 1e-3", validate_every=10**6)
+    lines = []
+    result = train(photos, held_out, settings, goal(), tmp_path, lines.append)
+    assert "1 minutes of 4 crops" in lines[0]
+    assert 50 <= result.history[-1]["step"] < 60
+    assert 0 < result.history[-1]["learning_rate"] < 1e-5
+    short = replace(settings, steps=3, validate_every=3)
+    assert train(photos, held_out, short, goal(), tmp_path / "short", quiet).history[-1]["step"] == 3
+
+
+def test_time_before_an_interruption_counts(photos, held_out, tmp_path, monkeypatch):
+    settings = replace(TINY, minutes=1, steps=10**6, schedule="cosine 1e-3", validate_every=20)
+    monkeypatch.setattr(loop, "time", Clock())
+    whole = train(photos, held_out, settings, goal(), tmp_path / "whole", quiet).history[-1]["step"]
+
+    class Interrupted(Exception):
+        pass
+
+    def report(line):
+        if "step 40:" in line:
+            raise Interrupted
+
+    monkeypatch.setattr(loop, "time", Clock())
+    with pytest.raises(Interrupted):
+        train(photos, held_out, settings, goal(), tmp_path / "cut", report)
+    monkeypatch.setattr(loop, "time", Clock(now=10**6))  # another day
+    again = train(photos, held_out, settings, goal(), tmp_path / "cut", quiet).history[-1]["step"]
+    assert abs(again - whole) <= 3
 
 
 def test_kmeans_and_automatic_precision_run(photos, held_out, tmp_path):
