@@ -142,6 +142,8 @@ def trained_models(pipeline=False):
             missing = error
     if not models:
         raise missing
+    if any(model.network.kind != "paper" for model in models.values()):
+        print(f"These models are {MODELS['encoder']}: no evidence for the paper's claims.")
     return models
 
 

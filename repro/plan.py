@@ -5,13 +5,16 @@ stated by the reader (a price, another machine's peak); `hours` and `cost` are c
 """
 
 import io
+import json
 import time
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
+from repro import paths
 from repro.network import ColorizationNet, multiply_adds
 
 PAPER_SAMPLES = 450_000 * 40  # steps of 40 photographs
@@ -62,6 +65,21 @@ def layer_flops(width=1.0, outputs=313, crop=176):
     forward and two backward (to the features and to the weights)."""
     network = ColorizationNet(width, outputs)
     return {name: 6 * count for name, count in multiply_adds(network, crop, crop).items()}
+
+
+def training_flops(network, crop):
+    """FLOPs of a training step on one photograph, of any network: three passes, as PyTorch counts the first."""
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        type(network)(network.width, network.outputs).eval()(torch.empty(1, 1, crop, crop))
+    return 3 * counter.get_total_flops()
+
+
+def recorded(file=paths.RESULTS / "gpu.json"):
+    """(hardware, photographs a second, hours of the paper's schedule) as `python -m benchmarks gpu` measured them at
+    the paper's own size and batch."""
+    found = json.loads(file.read_text())
+    step = next(figure for figure in found["figures"]["gpu"] if "40 x 176" in figure["name"])
+    return found["hardware"], step["notes"]["photographs_per_second"], step["notes"]["hours_of_the_papers_schedule"]
 
 
 def matrix_rate(device="cpu", precision="32-true", size=None, seconds=0.3):

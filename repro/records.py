@@ -115,7 +115,8 @@ def held_out_table(results):
                     ("auc", 100), ("auc_rebalanced", 100), ("psnr", 1), ("colorfulness", 1), *((f, 100) for f in asked)
                 )
             ]  # fmt: skip
-            rows.append(f"| {collection} | {method} | {' | '.join(cells)} |")
+            named = "encoder (beyond the paper)" if method == "encoder" else method
+            rows.append(f"| {collection} | {named} | {' | '.join(cells)} |")
     short = lambda classifier: classifier.split("/")[-1].split(":")[-1]
     names = [" ".join(("top-1", *figure.split()[1:-1], short(figure.split()[-1]))) for figure in asked]
     header = ["photographs", "method", "AuC", "rebalanced AuC", "PSNR (dB)", "colourfulness", *names]

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from repro import plan
+from repro.encoder import EncoderColorizationNet
 from repro.figures import plan_bars, to_png
+from repro.network import ColorizationNet
 from repro.plan import H200_PEAK, PAPER_SAMPLES, Machine, decode_rate, estimate, layer_flops, matrix_rate
 
 
@@ -46,3 +49,15 @@ def test_the_picture_says_what_limits():
     words = [text.get_text() for text in figure.axes[0].texts]
     assert "limited by its input" in words[1] and "limited" not in words[0]
     assert to_png(figure).startswith(b"\x89PNG")
+
+
+def test_pytorch_counts_as_many_flops():
+    """An oracle for `layer_flops`; and the other network is counted by the same."""
+    paper = plan.training_flops(ColorizationNet(0.25), 64)
+    assert paper == pytest.approx(sum(plan.layer_flops(0.25, 313, 64).values()), rel=1e-6)
+    assert 0.2 * paper < plan.training_flops(EncoderColorizationNet(1), 64) < 3 * paper
+
+
+def test_what_a_gpu_was_measured_to_do():
+    hardware, rate, hours = plan.recorded()
+    assert "NVIDIA" in hardware and hours == pytest.approx(plan.PAPER_SAMPLES / rate / 3600)
