@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import tomllib
+from importlib.metadata import PackageNotFoundError, metadata
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -38,6 +40,17 @@ def test_conda_users_get_the_same_ranges():
 
 def test_conda_users_get_the_pins_and_the_package_itself():
     assert [line for line in CONDA_PIP if line.startswith("-")] == ["-c requirements.lock", "-e ."]
+
+
+@pytest.mark.parametrize("name", sorted(PINS))
+def test_a_pin_can_be_had_for_the_oldest_python(name):
+    """Debian 12 has 3.11.2: one package that wants 3.11.5 there, and nothing can be installed at all."""
+    try:
+        wanted = metadata(name).get("Requires-Python")
+    except PackageNotFoundError:
+        pytest.skip("not installed here")
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    assert wanted is None or SpecifierSet(wanted).contains(oldest)
 
 
 def test_conda_users_get_the_same_python():
