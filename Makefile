@@ -51,7 +51,7 @@ lock: ## write requirements.lock from pyproject.toml (UPGRADE=1: newest versions
 	@grep -E '$(if $(UPGRADE),^$$,^[^#])' requirements.lock | grep -v '^torch==' > .venv-lock/pins; \
 	  test -z '$(TORCH)' || echo 'torch==$(TORCH)' >> .venv-lock/pins
 	@$(call PIP_INSTALL,.venv-lock,.venv-lock/pins)
-	@{ echo '# Every package of the environment, as exact versions: pip install -c requirements.lock -e ".[test,site]"'; \
+	@{ echo '# Every package of the environment, as exact versions: pip install -c requirements.lock -e ".[all,test,site]"'; \
 	   echo '# Written by `make lock`; another platform installs its own builds of these, and its own extras besides.'; \
 	   .venv-lock/bin/python -m pip list --format=freeze --exclude pip --exclude repro \
 	   | sed 's/+.*//' | LC_ALL=C sort -f; } > .venv-lock/requirements.lock
@@ -98,7 +98,7 @@ endef
 # $(call PIP_INSTALL,venv,constraints): pip's 400 lines go to setup.log, the big steps to the screen; on failure the end of the log.
 define PIP_INSTALL
 set -o pipefail; found=0; \
-$(1)/bin/python -m pip install --progress-bar off -c $(2) -e '.[test,site]' 2>&1 | tee $(1)/setup.log | while IFS= read -r line; do \
+$(1)/bin/python -m pip install --progress-bar off -c $(2) -e '.[all,test,site]' 2>&1 | tee $(1)/setup.log | while IFS= read -r line; do \
   case "$$line" in \
     Collecting*|Processing*) found=$$((found + 1)); test $$((found % 40)) -ne 0 || echo "  $$found packages found";; \
     *Downloading*"GB)"*|*Downloading*[0-9][0-9][0-9].[0-9]" MB)"*) echo " $$line";; \

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from repro import paths
 from repro.evaluation.command import add_measure, add_ship
+from repro.extras import what_to_install
 from repro.settings import OBJECTIVES, SettingsError
 from repro.study.command import add_study
 from repro.training.command import add_train
@@ -23,6 +24,10 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
+    except ModuleNotFoundError as error:
+        if not (advice := what_to_install(error)):
+            raise
+        return _fail(advice)
     except KeyboardInterrupt:
         print("stopped; what was finished is kept", file=sys.stderr)
         return 130

@@ -1,5 +1,4 @@
-"""pyproject.toml, requirements.lock, environment.yml and the licences say the same thing, each in its own
-way."""
+"""pyproject.toml, requirements.lock, environment.yml and the licences say the same thing, each in its own way."""
 
 import json
 import os
@@ -19,8 +18,11 @@ from repro import __version__
 from repro.paths import DATA, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = PROJECT["optional-dependencies"]  # "test" and "site" are always installed; the others are the user's choice
-REQUIREMENTS = [Requirement(text) for text in PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["site"]]
+EXTRAS = PROJECT["optional-dependencies"]
+ALL = Requirement(*EXTRAS["all"]).extras  # what `make setup` installs, with "test" and "site"; the others are the user's choice
+REQUIREMENTS = [
+    Requirement(text) for texts in (PROJECT["dependencies"], *map(EXTRAS.get, sorted(ALL | {"test", "site"}))) for text in texts
+]
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", LOCK, re.M)}
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
@@ -32,14 +34,18 @@ def by_name(requirements):
     return {canonicalize_name(requirement.name): requirement.specifier for requirement in requirements}
 
 
-def test_conda_users_get_the_same_ranges():
-    of_packages = [Requirement(line) for line in CONDA_PIP if not line.startswith("-")]
-    assert by_name(of_packages) == by_name(REQUIREMENTS)
-    assert len(of_packages) == len(REQUIREMENTS)
+def test_conda_users_get_the_pins_and_everything():
+    assert CONDA_PIP == ["-c requirements.lock", "-e .[all,test,site]"]
 
 
-def test_conda_users_get_the_pins_and_the_package_itself():
-    assert [line for line in CONDA_PIP if line.startswith("-")] == ["-c requirements.lock", "-e ."]
+def test_everything_is_every_extra_but_the_users_choice():
+    assert EXTRAS.keys() - ALL == {"all", "test", "site", "encoder", "timm"}
+    assert len(by_name(REQUIREMENTS)) == len(REQUIREMENTS), "a package stands in one place only"
+
+
+def test_make_installs_everything_and_the_lock_holds_it():
+    makefile = (ROOT / "Makefile").read_text()
+    assert set(re.findall(r"\.\[([a-z,]+)\]", makefile + LOCK)) == {"all,test,site"}
 
 
 @pytest.mark.parametrize("name", sorted(PINS))
@@ -75,7 +81,7 @@ def test_a_torch_that_is_there_stays(tmp_path):
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run(["bash", ROOT / ".binder/postBuild"], env=environment, check=True)
     command, *pins = told.read_text().splitlines()
-    assert command.startswith("-m pip install") and command.endswith("-e .")
+    assert command.startswith("-m pip install") and command.endswith("-e .[all]")
     assert "torch==9.9.9" in pins and f"numpy=={PINS['numpy']}" in pins
     assert [line for line in pins if line.startswith("torch==")] == ["torch==9.9.9"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from repro import paths
 from repro.datasets.folder import SPLITS, FolderSource, Item, Source, SourceError, check_split
 from repro.datasets.imagenette import IMAGENETTE_CLASSES, ImagenetteSource, registry
-from repro.datasets.photos import PhotoError, read_photo
+from repro.datasets.photos import read_photo
 from repro.datasets.prepared import Prepared, load_prepared, prepare
 from repro.datasets.voc import VocSource
 
@@ -82,9 +82,7 @@ def _read_bundled(where, file, name):
     package, folder = where
     spec = importlib.util.find_spec(package)
     if spec is None:
-        raise PhotoError(
-            name, f"comes with {package}, which is not installed; run `make help` for the set-up"
-        )
+        raise ModuleNotFoundError(f"{name} comes with {package}, which is not installed", name=package)
     return read_photo(Path(spec.submodule_search_locations[0], folder, file), name)
 
 
