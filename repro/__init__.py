@@ -1,3 +1,3 @@
 """Colorful Image Colorization (Zhang, Isola, Efros, ECCV 2016), rebuilt to be read, run and measured."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
