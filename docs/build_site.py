@@ -1,4 +1,5 @@
-"""The site: README, every executed page in order, exercises, teaching notes and the model card as one static book.
+"""The site: README, every executed page in order, exercises, teaching notes, the model card and a reference of the library
+as one static book.
 
     python docs/build_site.py [--pages outputs/pages] [--out outputs/site]
 
@@ -17,6 +18,22 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = "04_training_rebalanced"  # of page 04's three runs, the one that is shown
 WIDGET = "application/vnd.jupyter.widget-view+json"
+DOCUMENTS = ("docs/teaching", "repro/pretrained/MODEL_CARD", "data/README", "CONTRIBUTING", "CHANGELOG")
+REFERENCE = {  # a page of the reference: its title, what it tells, and its modules or their package
+    "method": (
+        "The method",
+        "The paper's ideas, one a module, as functions on tensors.",
+        "color bins encoding prior network initialization objectives decoding".split(),
+    ),
+    "colorizer": (
+        "The colouriser",
+        "A photograph in, a photograph out: what a program of your own calls.",
+        "colorizer weights scans encoder".split(),
+    ),
+    "datasets": ("Photographs", "Where photographs come from, and how they are prepared.", "datasets"),
+    "training": ("Training", "From settings and photographs to weights, on one process or many.", "training"),
+    "evaluation": ("Evaluation", "How near the colours are, and what classifiers and features make of them.", "evaluation"),
+}
 NOTE = "*(Here a slider follows in JupyterLab: `make lab`. The picture above is its first state.)*"
 
 
@@ -42,13 +59,23 @@ def executed(name, pages):
     return dict(notebook, cells=cells, metadata={"kernelspec": notebook["metadata"]["kernelspec"]})
 
 
+def reference(title, tells, modules):
+    """A page of the reference, Markdown: Sphinx fills it from the code."""
+    if isinstance(modules, str):
+        files = sorted((ROOT / "repro" / modules).glob("[!_]*.py"))
+        modules = [f"{modules}.{file.stem}" for file in files if file.stem != "command"]
+    parts = [f"## repro.{name}\n\n```{{eval-rst}}\n.. automodule:: repro.{name}\n```" for name in modules]
+    return "\n\n".join([f"# {title}", tells, *parts]) + "\n"
+
+
 def contents(pages, exercises):
     """README's tables of contents, for Sphinx."""
     lines = []
     for caption, documents in (
         ("Pages", pages),
         ("Exercises", exercises),
-        ("More", ["docs/teaching", "repro/pretrained/MODEL_CARD", "data/README"]),
+        ("Library", [f"reference/{name}" for name in REFERENCE]),
+        ("More", DOCUMENTS),
     ):
         lines += ["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *documents, "```"]
     return "\n".join(lines) + "\n"
@@ -64,15 +91,18 @@ def gather(tree, pages):
         (tree / f"notebooks/{name}.ipynb").write_text(text, encoding="utf-8")
     for name in exercises:
         shutil.copy(ROOT / f"notebooks/exercises/{name}.ipynb", tree / "notebooks/exercises")
-    for place in ("docs/teaching.md", "docs/static", "docs/conf.py", "repro/pretrained/MODEL_CARD.md",
-                  "data/README.md", "LICENSE", "CITATION.cff", "results"):  # fmt: skip
+    (tree / "reference").mkdir()
+    for name, page in REFERENCE.items():
+        (tree / f"reference/{name}.md").write_text(reference(*page), encoding="utf-8")
+    documents = [f"{name}.md" for name in DOCUMENTS]
+    for place in (*documents, "docs/static", "docs/conf.py", "LICENSE", "CITATION.cff", "results"):
         target = tree / place
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / place).is_dir() else shutil.copy)(ROOT / place, target)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     readme = readme.replace("(notebooks/exercises)", "(notebooks/exercises/01_bins_and_weights.ipynb)")
-    documents = [f"notebooks/{n}" for n in names], [f"notebooks/exercises/{n}" for n in exercises]
-    (tree / "README.md").write_text(readme + contents(*documents), encoding="utf-8")
+    listed = [f"notebooks/{n}" for n in names], [f"notebooks/exercises/{n}" for n in exercises]
+    (tree / "README.md").write_text(readme + contents(*listed), encoding="utf-8")
     teaching = tree / "docs/teaching.md"
     text = teaching.read_text(encoding="utf-8")
     teaching.write_text(

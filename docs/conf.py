@@ -7,7 +7,7 @@ from latex2mathml.converter import convert
 
 project = "Colorful Image Colorization, rebuilt"
 author = "the authors of this replication"
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
 root_doc = "README"
 language = "en"
 
@@ -17,6 +17,10 @@ nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.xref_missing", "myst.header", "mystnb.unknown_mime_type", "toc.not_included"]
+
+autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
+autodoc_preserve_defaults = True  # as the code has them: no folder of this machine
+html_domain_indices = False
 
 html_theme = "furo"  # dark and light, with fonts and scripts of its own
 html_title = project
@@ -42,5 +46,30 @@ def _block(translator, node):
     raise SkipNode
 
 
+LAID_OUT = re.compile(r"^ |\S {3,}\S", re.M)  # equations, examples and lists in columns keep their lines
+NEW_PARAGRAPH = re.compile(r"\n(?=\w+(?:, \w+)*: |Returns |Raises )")
+
+
+def as_rst(docstring):
+    """A docstring of this project, which is plain text, as reStructuredText: a list of lines."""
+    lines = []
+    for block in re.split(r"\n\s*\n", docstring.strip("\n")):
+        if LAID_OUT.search(block):
+            lines += ["::", "", *(f"   {line}" for line in block.split("\n")), ""]
+            continue
+        for paragraph in NEW_PARAGRAPH.split(block):
+            # Odd parts stand between backquotes. A first escaped space, which is not shown, keeps a paragraph one.
+            parts = " ".join(paragraph.split()).split("`")
+            parts[::2] = [re.sub(r"([\\*_|])", r"\\\1", part) for part in parts[::2]]
+            parts[1::2] = [f"\\ :py:obj:`{part}`\\ " for part in parts[1::2]]
+            lines += ["\\ " + "".join(parts), ""]
+    return lines
+
+
+def _process_docstring(app, what, name, obj, options, lines):
+    lines[:] = as_rst("\n".join(lines))
+
+
 def setup(app):
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    app.connect("autodoc-process-docstring", _process_docstring)
