@@ -47,6 +47,7 @@ def _block(translator, node):
 
 
 LAID_OUT = re.compile(r"^ |\S {3,}\S", re.M)  # equations, examples and lists in columns keep their lines
+MARKS = re.compile(r"""`([^`]+)`|([\\`*_|"'])""")  # code, or what reStructuredText would take for a mark of its own
 NEW_PARAGRAPH = re.compile(r"\n(?=\w+(?:, \w+)*: |Returns |Raises )")
 
 
@@ -58,11 +59,9 @@ def as_rst(docstring):
             lines += ["::", "", *(f"   {line}" for line in block.split("\n")), ""]
             continue
         for paragraph in NEW_PARAGRAPH.split(block):
-            # Odd parts stand between backquotes. A first escaped space, which is not shown, keeps a paragraph one.
-            parts = " ".join(paragraph.split()).split("`")
-            parts[::2] = [re.sub(r"([\\*_|])", r"\\\1", part) for part in parts[::2]]
-            parts[1::2] = [f"\\ :py:obj:`{part}`\\ " for part in parts[1::2]]
-            lines += ["\\ " + "".join(parts), ""]
+            # An escaped space is not shown. The first keeps the paragraph one, the others let code touch a letter.
+            text = MARKS.sub(lambda found: rf"\ :py:obj:`{found[1]}`\ " if found[1] else f"\\{found[2]}", paragraph)
+            lines += ["\\ " + " ".join(text.split()), ""]
     return lines
 
 

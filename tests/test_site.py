@@ -64,6 +64,8 @@ def test_every_page_exercise_and_document_is_there(site):
     expected = {f"notebooks/{page.stem}.html" for page in PAGES}
     expected |= {f"notebooks/exercises/{page.stem}.html" for page in exercises}
     expected |= {"index.html", "README.html", "docs/teaching.html", "repro/pretrained/MODEL_CARD.html"}
+    expected |= {"CONTRIBUTING.html", "CHANGELOG.html"}
+    expected |= {f"reference/{name}.html" for name in ("method", "colorizer", "datasets", "training", "evaluation")}
     assert expected <= found
     assert (site / "searchindex.js").exists()
 
@@ -92,6 +94,23 @@ def test_sliders_become_a_note_and_warnings_are_left_out(site):
     assert "Here a slider follows in JupyterLab" in text and "VBox(" not in text
     assert "a warning of this machine" not in text
     assert 'alt="A red dot"' in text
+
+
+def test_the_reference_says_what_the_code_says(site):
+    pages = {path.stem: path.read_text() for path in (site / "reference").glob("*.html")}
+    for page, names in {
+        "method": ("color.rgb_to_lab", "bins.ab_bins", "encoding.soft_encode", "prior.smooth", "decoding.annealed_mean"),
+        "colorizer": ("colorizer.Colorizer.load", "colorizer.Colorizer.colorize", "weights.load_weights"),
+        "datasets": ("datasets.sources.open_source", "datasets.photos.read_photo"),
+        "training": ("training.loop.train",),
+        "evaluation": ("evaluation.raw_accuracy.auc", "evaluation.bootstrap.bootstrap"),
+    }.items():
+        assert not [name for name in names if f'id="repro.{name}"' not in pages[page]]
+    together = "".join(pages.values())
+    assert str(paths.ROOT) not in together, "a folder of this machine"
+    equation = "regression       L2(Y^, Y) = 1/2 sum ||Y - Y^||^2"
+    assert equation in together, "what is laid out in lines stays so"
+    assert not re.search(r"\\[*_|`]", together) and 'href="#repro.encoding.soft_encode"' in together
 
 
 def test_links_between_documents_lead_somewhere(site):
