@@ -56,7 +56,7 @@ def as_rst(docstring):
     lines = []
     for block in re.split(r"\n\s*\n", docstring.strip("\n")):
         if LAID_OUT.search(block):
-            lines += ["::", "", *(f"   {line}" for line in block.split("\n")), ""]
+            lines += [".. code-block:: text", "", *(f"   {line}" for line in block.split("\n")), ""]
             continue
         for paragraph in NEW_PARAGRAPH.split(block):
             # An escaped space is not shown. The first keeps the paragraph one, the others let code touch a letter.
