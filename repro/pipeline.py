@@ -71,7 +71,7 @@ def run_page(page, settings, objective=None, prepare_only=False):
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     execute_notebook(
         clean, written, values_for(clean, settings, objective), progress_bar=False, prepare_only=prepare_only,
-        log_output=objective is not None,
+        log_output=objective is not None, extra_arguments=["--log-level=ERROR"],  # of the kernel: no warning a page
     )  # fmt: skip
     return written
 

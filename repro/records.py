@@ -99,6 +99,11 @@ def quote_results(text):
     return re.sub(r"<!-- results/(\w+)\.json -->\n.*?<!-- end -->", block, text, flags=re.S)
 
 
+def method_name(method):
+    """What a table calls a method that `python -m repro measure` measured."""
+    return "encoder (beyond the paper)" if method == "encoder" else method
+
+
 def held_out_table(results):
     """What `python -m repro measure` found as Markdown: each collection, each method."""
     run, rows = results["run"], []
@@ -115,8 +120,7 @@ def held_out_table(results):
                     ("auc", 100), ("auc_rebalanced", 100), ("psnr", 1), ("colorfulness", 1), *((f, 100) for f in asked)
                 )
             ]  # fmt: skip
-            named = "encoder (beyond the paper)" if method == "encoder" else method
-            rows.append(f"| {collection} | {named} | {' | '.join(cells)} |")
+            rows.append(f"| {collection} | {method_name(method)} | {' | '.join(cells)} |")
     short = lambda classifier: classifier.split("/")[-1].split(":")[-1]
     names = [" ".join(("top-1", *figure.split()[1:-1], short(figure.split()[-1]))) for figure in asked]
     header = ["photographs", "method", "AuC", "rebalanced AuC", "PSNR (dB)", "colourfulness", *names]
