@@ -60,7 +60,7 @@ def run(command, where, **variables):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
         stdin=subprocess.DEVNULL,
     )
     return result, time.monotonic() - began
