@@ -130,7 +130,7 @@ def held_out_table(results):
             "|---" * len(header) + "|",
             *rows,
             "",
-            f"Per cent, ± half of the 95 % interval over photographs. Trained here, measured {run['date']} on {run['hardware']}; "
+            f"Per cent, ± half of the 95 % interval over photographs. Measured {run['date']} on {run['hardware']}; "
             f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
         ]
     )

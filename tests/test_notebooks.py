@@ -99,7 +99,7 @@ def test_pages_run_top_to_bottom_in_reading_order(tmp_path):
         [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-p", "no:xdist",
          "--rootdir", str(paths.NOTEBOOKS), *map(str, PAGES)],
         env=os.environ | {"REPRO_SCRATCH": str(tmp_path / "scratch"), "REPRO_OUTPUTS": str(tmp_path / "outputs")},
-        cwd=paths.NOTEBOOKS, capture_output=True, text=True, timeout=900,
+        cwd=paths.NOTEBOOKS, capture_output=True, text=True, timeout=1800,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-6000:]
     assert (tmp_path / "scratch/metrics/12_results.json").exists()
