@@ -30,8 +30,8 @@ SETTINGS = TrainingSettings(
 def test_the_processes_parts_are_the_joint_batch(photos, world):
     cpu = torch.device("cpu")
     for step in (0, 5):
-        whole = cut(*PhotoFeed(photos, SETTINGS, cpu).batch(step), 32)
-        parts = [cut(*PhotoFeed(photos, SETTINGS, cpu, rank, world).batch(step), 32) for rank in range(world)]
+        whole = cut(*PhotoFeed(photos, SETTINGS, cpu).batch(step, 32), 32)
+        parts = [cut(*PhotoFeed(photos, SETTINGS, cpu, rank, world).batch(step, 32), 32) for rank in range(world)]
         assert np.array_equal(np.concatenate(parts), whole)
 
 
