@@ -15,12 +15,12 @@ from test_training import TINY, goal, quiet, same_state
 
 from repro import encoder
 from repro.color import lab_to_rgb, lightness_to_gray
+from repro.colorizer.weights import WeightsError, load_weights, read_header, save_weights
 from repro.encoder import EfficientNetLite0, EncoderColorizationNet, EncoderError, SameConv2d, load_encoder
 from repro.evaluation.representation import layer_features
 from repro.network import ColorizationNet
 from repro.training.loop import Run, train
 from repro.training.processes import open_fabric
-from repro.weights import WeightsError, load_weights, read_header, save_weights
 
 # Block: expansion, kernel, stride, channels, as the table of the release has it.
 BLOCKS = [(1, 3, 1, 16)]

@@ -4,8 +4,8 @@ import ipywidgets
 import numpy as np
 import torch
 
-from repro import figures
-from repro.pointer import Pointer
+from repro.pages import figures
+from repro.pages.widgets import Pointer
 
 
 def test_a_figure_becomes_html_with_caption_and_alt_text():

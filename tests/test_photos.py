@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from repro.datasets.photos import (
+from repro.datasets.photographs import (
     PHOTO_SUFFIXES,
     PhotoError,
     center_square,

@@ -18,11 +18,12 @@ from PIL import Image
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
-from repro import paths, pipeline
+from repro import paths
 from repro.__main__ import main
 from repro.colorizer import Colorizer
 from repro.datasets.world import WorldSource
-from repro.pipeline import page_parameters
+from repro.pages import pipeline
+from repro.pages.pipeline import page_parameters
 from repro.settings import KINDS, SettingsError, Text, read
 from repro.training.settings import settings_from, settings_of
 

@@ -16,7 +16,17 @@ from repro.encoder import NETWORKS as NETWORK_KINDS
 from repro.network import ColorizationNet
 from repro.objectives import NAMES as OBJECTIVE_NAMES
 from repro.settings import (
-    KINDS, LAYERS, NAMES, NETWORKS, OBJECTIVES, SOURCES, Recipe, SettingsError, change, load_yaml, read,
+    KINDS,
+    LAYERS,
+    NAMES,
+    NETWORKS,
+    OBJECTIVES,
+    SOURCES,
+    Recipe,
+    SettingsError,
+    change,
+    load_yaml,
+    read,
 )  # fmt: skip
 from repro.training.settings import TrainingSettings, settings_from, settings_of
 

@@ -14,22 +14,23 @@ from safetensors.torch import load_file
 from repro.bins import ab_bins
 from repro.color import rgb8_to_lab, rgb8_to_lightness
 from repro.colorizer import Colorizer
+from repro.colorizer.weights import WeightsError, load_weights, read_header, save_weights
+from repro.examples import to_example
 from repro.objectives import Objective
 from repro.training import loop
 from repro.training.batches import (
     center_crops,
     cut,
     shrunk,
-    to_example,
     training_crops,
     true_colors,
     window_side,
     windows,
 )
-from repro.training.loop import TrainingDiverged, build_network, train
+from repro.training.loop import TrainingDiverged, train
+from repro.training.networks import build_network
 from repro.training.processes import open_fabric
 from repro.training.settings import TrainingSettings, learning_rate
-from repro.weights import WeightsError, load_weights, read_header, save_weights
 
 TINY = TrainingSettings(
     "classification",

@@ -7,8 +7,20 @@ from itertools import pairwise
 from json import dumps
 
 from repro.settings import (  # noqa: F401  (some are part of this module's front door)
-    INITIALIZATIONS, KINDS, NETWORKS, OBJECTIVES, PRECISIONS, Decay, Neighbours, Positive, Recipe,
-    SettingsError, Share, check_record, one_of, unknown,
+    INITIALIZATIONS,
+    KINDS,
+    NETWORKS,
+    OBJECTIVES,
+    PRECISIONS,
+    Decay,
+    Neighbours,
+    Positive,
+    Recipe,
+    SettingsError,
+    Share,
+    check_record,
+    one_of,
+    unknown,
 )  # fmt: skip
 
 

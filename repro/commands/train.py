@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 from repro import paths
+from repro.commands import fail
 
 STOPPED = 143  # the exit code of a process that SIGTERM ended
 
 
-def add_train(commands):
+def add(commands):
     """Add the command to the parser of python -m repro."""
     command = commands.add_parser(
         "train",
@@ -40,10 +41,10 @@ def add_train(commands):
 def run_train(options):
     """Train; returns the exit code: 0 when finished, 143 after SIGTERM, 1 with one line that says what is
     wrong."""
+    from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
     from repro.training.checkpoints import CheckpointError
     from repro.training.loop import TrainingDiverged, TrainingStopped
-    from repro.weights import WeightsError
 
     try:
         result = _train_series(options) if options.series else _train(options)
@@ -53,8 +54,7 @@ def run_train(options):
     except (
         CheckpointError, TrainingDiverged, SourceError, WeightsError, FileNotFoundError, ValueError
     ) as error:  # fmt: skip
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail(error)
     if result is not None:
         print(f"finished: {result.weights}; `dvc repro` goes on from there")
     return 0
@@ -65,10 +65,10 @@ def _train(options):
     from repro.datasets.sources import load_prepared, to_train_on
     from repro.objectives import Objective
     from repro.prior import rebalancing_weights
+    from repro.settings import change, read
     from repro.training.checkpoints import run_name
     from repro.training.loop import train
     from repro.training.processes import open_fabric
-    from repro.settings import change, read
     from repro.training.settings import expect, settings_of
 
     params = read(options.params, dict(map(change, options.set)))
@@ -123,10 +123,10 @@ def smoothed_prior(file, photos, size, bins, wanted, fabric):
     import numpy as np
     import torch
 
+    from repro.files import write_atomically
     from repro.prior import empirical_prior, rebalancing_weights, smooth
     from repro.training.batches import true_colors
     from repro.training.processes import summed
-    from repro.weights import write_atomically
 
     if fabric.broadcast(file.exists()):
         return torch.from_numpy(np.load(file)["smoothed"])
