@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from test_training import TINY, goal, quiet, same_state
 
 from repro import encoder
+from repro.__main__ import main
 from repro.color import lab_to_rgb, lightness_to_gray
 from repro.colorizer.weights import WeightsError, load_weights, read_header, save_weights
 from repro.encoder import EfficientNetLite0, EncoderColorizationNet, EncoderError, SameConv2d, load_encoder
@@ -240,6 +242,22 @@ def test_weights_of_the_encoder_that_are_not_there(tmp_path, monkeypatch, releas
     save_file({name: value for name, value in release.items() if "_blocks.7._bn1" not in name}, broken)
     with pytest.raises(EncoderError, match=r"does not hold EfficientNet-Lite0 .*_blocks\.7\._bn1"):
         load_encoder(network, str(broken))
+
+
+def test_the_command_says_in_one_line_that_the_encoder_is_missing(photos, held_out, tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    for split, array in (("train", photos), ("val", held_out)):
+        np.save(data / f"{split}.npy", array)
+        names = [f"{split}/{index}" for index in range(len(array))]
+        report = {"names": names, "labels": [-1] * len(array), "classes": [], "source": "folder"}
+        (data / f"{split}.json").write_text(json.dumps(report))
+    changes = "network=encoder", "encoder=/nowhere/at/all.pth", "initialization=he", "crop=16", "batch=4", "steps=1"
+    words = [word for change in changes for word in ("--set", f"train.{change}")]
+    folder = ["--data", str(data), "--folder", str(tmp_path / "run"), "--prior", str(tmp_path / "prior.npz")]
+    assert main(["train", *words, *folder, "--accelerator", "cpu"]) == 1
+    error = capsys.readouterr().err
+    assert error == "error: train.encoder names no file, folder, Hub name or `package`: '/nowhere/at/all.pth'\n"
 
 
 def test_a_pickle_is_read_as_data_only(release, release_file, tmp_path):
