@@ -18,17 +18,17 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = "04_training_rebalanced"  # of page 04's three runs, the one that is shown
 WIDGET = "application/vnd.jupyter.widget-view+json"
-DOCUMENTS = ("docs/teaching", "repro/pretrained/MODEL_CARD", "data/README", "CONTRIBUTING", "CHANGELOG")
+DOCUMENTS = ("docs/teaching", "repro/colorizer/pretrained/MODEL_CARD", "data/README", "CONTRIBUTING", "CHANGELOG")
 REFERENCE = {  # a page of the reference: its title, what it tells, and its modules or their package
     "method": (
         "The method",
         "The paper's ideas, one a module, as functions on tensors.",
-        "color bins encoding prior network initialization objectives decoding".split(),
+        "color bins examples encoding prior network encoder initialization objectives decoding".split(),
     ),
     "colorizer": (
         "The colouriser",
         "A photograph in, a photograph out: what a program of your own calls.",
-        "colorizer weights scans encoder".split(),
+        "colorizer",
     ),
     "datasets": ("Photographs", "Where photographs come from, and how they are prepared.", "datasets"),
     "training": ("Training", "From settings and photographs to weights, on one process or many.", "training"),

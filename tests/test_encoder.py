@@ -212,7 +212,7 @@ def test_no_hub_is_asked_for_a_weights_file(tmp_path):
         "import sys\n"
         "for name in ('transformers', 'huggingface_hub', 'timm', 'requests', 'sklearn'): sys.modules[name] = None\n"
         "from repro.bins import ab_bins\n"
-        "from repro.weights import load_weights\n"
+        "from repro.colorizer.weights import load_weights\n"
         f"print(load_weights({str(path)!r}, ab_bins())[0].kind)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from repro.__main__ import destinations, main
+from repro.__main__ import main
+from repro.commands.colorize import destinations
 from repro.bins import ab_bins
 from repro.colorizer.weights import save_weights
 from repro.network import ColorizationNet

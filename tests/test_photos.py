@@ -324,7 +324,7 @@ def test_pillows_warnings_stay_off_the_screen(tmp_path, monkeypatch):
         encode(Image.fromarray(blocks()), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0rubbish")
     )
     program = (
-        "import sys, warnings; from PIL import Image; from repro.datasets.photos import read_photo\n"
+        "import sys, warnings; from PIL import Image; from repro.datasets.photographs import read_photo\n"
         "Image.MAX_IMAGE_PIXELS = 3000; read_photo(sys.argv[1])\n"
         "warnings.simplefilter('always'); read_photo(sys.argv[1])"
     )

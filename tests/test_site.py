@@ -63,7 +63,7 @@ def test_every_page_exercise_and_document_is_there(site):
     exercises = (paths.NOTEBOOKS / "exercises").glob("*.ipynb")
     expected = {f"notebooks/{page.stem}.html" for page in PAGES}
     expected |= {f"notebooks/exercises/{page.stem}.html" for page in exercises}
-    expected |= {"index.html", "README.html", "docs/teaching.html", "repro/pretrained/MODEL_CARD.html"}
+    expected |= {"index.html", "README.html", "docs/teaching.html", "repro/colorizer/pretrained/MODEL_CARD.html"}
     expected |= {"CONTRIBUTING.html", "CHANGELOG.html"}
     expected |= {f"reference/{name}.html" for name in ("method", "colorizer", "datasets", "training", "evaluation")}
     assert expected <= found
@@ -101,7 +101,7 @@ def test_the_reference_says_what_the_code_says(site):
     for page, names in {
         "method": ("color.rgb_to_lab", "bins.ab_bins", "encoding.soft_encode", "prior.smooth", "decoding.annealed_mean"),
         "colorizer": ("colorizer.Colorizer.load", "colorizer.Colorizer.colorize", "weights.load_weights"),
-        "datasets": ("datasets.sources.open_source", "datasets.photos.read_photo"),
+        "datasets": ("datasets.sources.open_source", "datasets.photographs.read_photo"),
         "training": ("training.loop.train",),
         "evaluation": ("evaluation.raw_accuracy.auc", "evaluation.bootstrap.bootstrap"),
     }.items():

@@ -1,5 +1,7 @@
 """python -m repro shards: photographs as WebDataset shards."""
 
+import sys
+
 from repro.commands import fail
 
 
@@ -62,6 +64,8 @@ def shards(options):
 
 
 def _print_faults(location):
+    from repro.datasets.shards import faults
+
     count = wrong = 0
     for count, (_, fault) in enumerate(faults(location), 1):
         if fault:

@@ -1,6 +1,7 @@
 """The painted world: scenes whose colours follow a written table."""
 
 from repro.datasets.world.draw import Scenes, WorldItem, WorldSource, classes, label_of, paint
+from repro.datasets.world.scenes import SCENES
 from repro.datasets.world.table import (
     INDEX,
     LEVELS,
@@ -18,7 +19,7 @@ from repro.datasets.world.table import (
 )
 
 __all__ = [
-    "INDEX", "LEVELS", "NAMES", "THINGS", "Scenes", "WorldItem", "WorldSource", "classes", "conditional",
+    "INDEX", "LEVELS", "NAMES", "SCENES", "THINGS", "Scenes", "WorldItem", "WorldSource", "classes", "conditional",
     "draw_colours", "expected_distribution", "interior", "label_of", "mean_color", "own_mass", "paint", "shares",
     "stencil", "texture_bank",
 ]  # fmt: skip
