@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from repro.examples import centred
-from repro.network import convolutions
+from repro.network import convolutions, normalization
 
 PATCHES = 10_000  # a layer
 
@@ -40,8 +40,8 @@ def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
         convolution = layer[0]
         set_centroids(convolution, features, generator)
         normalize_channels(convolution, features, beta)
-        if len(layer) == 3:
-            layer[2].reset_parameters()
+        if norm := normalization(layer):
+            norm.reset_parameters()
         features = layer(features)
     if rescale:
         equalize_gradient_ratios(network, lightness, generator)
@@ -150,7 +150,7 @@ def equalize_gradient_ratios(network, lightness, generator, rounds=3):
             convolution.weight.mul_(scale)
             carried *= scale
             convolution.bias.mul_(carried)
-            if len(network.layers[name]) == 3:
+            if normalization(network.layers[name]):
                 carried = 1.0
 
 
@@ -168,7 +168,7 @@ def random_initialize(network, kind):
 def refresh_batch_statistics(network, lightness):
     """Set the running statistics of batch normalisation to the sample's, so that evaluation mode works from
     the start."""
-    norms = [layer[2] for layer in network.layers.values() if len(layer) == 3]
+    norms = [norm for layer in network.layers.values() if (norm := normalization(layer))]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -6,6 +6,7 @@ from hashlib import sha256
 from itertools import pairwise
 from json import dumps
 
+from repro.examples import STRIDE
 from repro.kinds import (
     OBJECTIVES,
     Decay,
@@ -80,7 +81,7 @@ class TrainingSettings(Recipe):
     @property
     def mean_loss_weight_decay(self):
         """The L2 factor that goes with a loss averaged over pixels."""
-        return self.weight_decay / (self.crop // 4) ** 2
+        return self.weight_decay / (self.crop // STRIDE) ** 2
 
     def key(self):
         """Short name of these settings: a run is continued only by the same settings."""
