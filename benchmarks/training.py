@@ -14,6 +14,7 @@ import torch
 from benchmarks.measure import Figure, best_seconds
 from repro.bins import ab_bins
 from repro.datasets.world import WorldSource
+from repro.examples import STRIDE
 from repro.network import ColorizationNet
 from repro.objectives import NAMES, Objective
 from repro.paths import ROOT
