@@ -31,6 +31,8 @@ class BatchNorm(nn.BatchNorm2d):
     After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph that
     wakes one after all would be divided by its root.  So in evaluation no variance counts as less than DEAD of
     the layer's median; training is untouched.
+
+    It has a scale and a shift for every channel, which Caffe's layer in the authors' release has not.
     """
 
     def forward(self, features):

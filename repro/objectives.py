@@ -7,7 +7,8 @@ and 2.2).
 
 All are averaged over the pixels of the batch; the release sums over the pixels of a photograph and averages
 over the photographs, which only rescales the loss (see `repro.training.settings` for what that does to weight
-decay).
+decay).  Regression's outputs are ab over 20, so its loss is equation 1 divided by 400 as well; the weight decay is not
+divided with it, and so counts 400 times as much against the loss.
 """
 
 from dataclasses import dataclass, replace

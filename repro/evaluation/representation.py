@@ -1,10 +1,11 @@
 """What the features know: linear probes on frozen layers (paper, section 3.2, "cross-channel encoding as
 self-supervised feature learning").
 
-The network is frozen, every layer's features are resized to about 9,600 values, and a linear classifier is
-trained on them. Features are computed once, kept on disk in half precision, and read in mini-batches: memory
-stays at one mini-batch, whatever the data. The same code serves ten classes on a laptop, ImageNet's thousand
-on a GPU, and several labels a photograph (PASCAL VOC).
+The network is frozen, every layer's features are shrunk bilinearly to about 9,600 values, as the authors did in
+"Split-Brain Autoencoders" (CVPR 2017), and a linear classifier is trained on them. (The paper itself pools by
+averaging.) Features are computed once, kept on disk in half precision, and read in mini-batches: memory stays
+at one mini-batch, whatever the data. The same code serves ten classes on a laptop, ImageNet's thousand on a
+GPU, and several labels a photograph (PASCAL VOC).
 """
 
 import math
@@ -22,7 +23,7 @@ from repro.evaluation.precision import score
 from repro.initialization import kmeans_initialize, random_initialize, refresh_batch_statistics
 from repro.network import ColorizationNet
 
-VALUES = 9600  # of a layer's features, about (paper)
+VALUES = 9600  # of a layer's features, about (Split-Brain)
 LAYERS = tuple(ColorizationNet.depths)
 UNTRAINED = ("random", "k-means")
 L2 = (1e-4, 1e-3, 1e-2, 1e-1)  # of the standardised features' weights: the best on held-out photographs is taken

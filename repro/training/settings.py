@@ -25,7 +25,8 @@ from repro.settings import KINDS, Recipe, unknown
 class TrainingSettings(Recipe):
     """One training run: the recipe, and what other sections of params.yaml say about it.
 
-    The defaults are the paper's (section 3.1 and the release), which `conf/size/imagenet.yaml` uses.
+    The defaults are the paper's (section 3.1), which `conf/size/imagenet.yaml` uses; the release's own solver
+    has another schedule (see `Recipe`).
 
     Weight decay is stated as in the release, whose loss SUMS over the output pixels of a photograph. Ours
     averages, so Adam is given weight_decay / (crop / 4)^2, which decays exactly as much: a mean loss with
