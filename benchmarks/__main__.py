@@ -7,8 +7,8 @@ from datetime import date
 
 import torch
 
-from repro.records import hardware
-from repro.weights import write_atomically
+from repro.files import write_atomically
+from repro.pages.records import hardware
 
 THEMES = ("encoding", "lab", "training", "memory", "prior", "colorizer", "shards", "demos", "gpu")
 COLUMNS = ("what", "ours", "beside", "takes", "so ours", "goal")

@@ -6,7 +6,8 @@ from benchmarks.measure import Figure, best_seconds, peak_growth
 from benchmarks.photographs import photograph
 from repro.bins import ab_bins
 from repro.color import rgb8_to_lightness
-from repro.colorizer import Colorizer, shrink
+from repro.colorizer import Colorizer
+from repro.colorizer.model import shrink
 from repro.network import ColorizationNet
 
 MEGAPIXELS = (0.25, 1, 12)

@@ -11,8 +11,9 @@ import time
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Figure
-from repro import figures, paths
-from repro.pointer import Pointer
+from repro import paths
+from repro.pages import figures
+from repro.pages.widgets import Pointer
 
 GOAL = 0.15  # seconds
 PAGES = sorted(page.stem for page in paths.NOTEBOOKS.glob("*.ipynb"))

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from repro.color import rgb8_to_lab
-from repro.datasets.photos import center_square
+from repro.datasets.photographs import center_square
 from repro.datasets.sources import SPLITS, BundledSource
 
 

@@ -12,7 +12,7 @@ from benchmarks.measure import Figure, best_seconds
 from benchmarks.photographs import write_jpegs
 from repro.bins import ab_bins
 from repro.color import rgb8_to_lab
-from repro.datasets.photos import read_photo
+from repro.datasets.photographs import read_photo
 from repro.prior import empirical_prior
 
 

@@ -12,23 +12,25 @@ import json
 import re
 import shutil
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = "04_training_rebalanced"  # of page 04's three runs, the one that is shown
 WIDGET = "application/vnd.jupyter.widget-view+json"
-DOCUMENTS = ("docs/teaching", "repro/pretrained/MODEL_CARD", "data/README", "CONTRIBUTING", "CHANGELOG")
+DOCUMENTS = ("docs/teaching", "repro/colorizer/pretrained/MODEL_CARD", "data/README", "CONTRIBUTING", "CHANGELOG")
 REFERENCE = {  # a page of the reference: its title, what it tells, and its modules or their package
     "method": (
         "The method",
         "The paper's ideas, one a module, as functions on tensors.",
-        "color bins encoding prior network initialization objectives decoding".split(),
+        "color bins examples encoding prior network encoder initialization objectives decoding".split(),
     ),
     "colorizer": (
         "The colouriser",
         "A photograph in, a photograph out: what a program of your own calls.",
-        "colorizer weights scans encoder".split(),
+        "colorizer",
     ),
     "datasets": ("Photographs", "Where photographs come from, and how they are prepared.", "datasets"),
     "training": ("Training", "From settings and photographs to weights, on one process or many.", "training"),
@@ -59,12 +61,25 @@ def executed(name, pages):
     return dict(notebook, cells=cells, metadata={"kernelspec": notebook["metadata"]["kernelspec"]})
 
 
+def modules_of(room):
+    """The modules of a package of the library.  A package that hands names on stands for the modules they come from."""
+    package = import_module(f"repro.{room}")
+    handed_on = {getattr(getattr(package, name), "__module__", None) for name in getattr(package, "__all__", ())}
+    found = [room] if handed_on else []
+    for module in iter_modules(package.__path__, f"{room}."):
+        if f"repro.{module.name}" not in handed_on:
+            found += modules_of(module.name) if module.ispkg else [module.name]
+    return found
+
+
 def reference(title, tells, modules):
     """A page of the reference, Markdown: Sphinx fills it from the code."""
     if isinstance(modules, str):
-        files = sorted((ROOT / "repro" / modules).glob("[!_]*.py"))
-        modules = [f"{modules}.{file.stem}" for file in files if file.stem != "command"]
-    parts = [f"## repro.{name}\n\n```{{eval-rst}}\n.. automodule:: repro.{name}\n```" for name in modules]
+        modules = modules_of(modules)
+    parts = []
+    for name in modules:
+        handed_on = "\n   :imported-members:" if (ROOT / "repro" / name.replace(".", "/")).is_dir() else ""
+        parts.append(f"## repro.{name}\n\n```{{eval-rst}}\n.. automodule:: repro.{name}{handed_on}\n```")
     return "\n\n".join([f"# {title}", tells, *parts]) + "\n"
 
 

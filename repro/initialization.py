@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from repro.examples import centred
 from repro.network import convolutions
 
 PATCHES = 10_000  # a layer
@@ -34,7 +35,7 @@ def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
     generator = torch.Generator().manual_seed(seed)
     training = network.training
     network.train()
-    features = (lightness - 50) / 100
+    features = centred(lightness)
     for name, layer in network.layers.items():
         convolution = layer[0]
         set_centroids(convolution, features, generator)

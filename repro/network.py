@@ -8,6 +8,8 @@ resolution is lost by stride and regained by one transposed convolution.
 import torch
 from torch import nn
 
+from repro.examples import centred
+
 # block: its convolutions' output channels at width 1, the last one's stride, and their dilation
 BLOCKS = {
     1: ((64, 64), 2, 1),
@@ -103,7 +105,7 @@ class ColorizationNet(nn.Module):
 
     def _activations(self, lightness):
         check_lightness(lightness)
-        features = (lightness - 50) / 100  # the release's centring
+        features = centred(lightness)
         for name, layer in self.layers.items():
             features = layer(features)
             yield name, features

@@ -16,17 +16,10 @@ import torch
 
 from repro.bins import search_table
 from repro.encoding import soft_encode
+from repro.examples import has_color
 
 NAMES = ("regression", "classification", "rebalanced")
 REGRESSION_SCALE = 20.0  # ab units per unit of output: about the spread of ab in photographs
-COLOR_THRESHOLD = (
-    5.0  # ab units; a photograph with no |a| or |b| above it counts as colourless, as in the release
-)
-
-
-def has_color(ab, threshold=COLOR_THRESHOLD):
-    """Which photographs have any colour: ab (N, h, w, 2) -> (N,) bool."""
-    return (ab.abs() > threshold).flatten(1).any(1)
 
 
 def soft_cross_entropy(logits, indices, weights, pixel_weights=None, overwrite=False):

@@ -8,8 +8,8 @@ from hypothesis import settings
 
 from repro.bins import ab_bins
 from repro.datasets.world import WorldSource
+from repro.examples import to_example
 from repro.network import ColorizationNet
-from repro.training.batches import to_example
 
 torch.set_num_threads(
     1

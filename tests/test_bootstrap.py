@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from repro.evaluation.bootstrap import bootstrap
+from repro.evaluation.intervals import bootstrap
 
 
 def test_the_standard_error_of_a_share():

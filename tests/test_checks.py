@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from repro import exercises
 from repro.__main__ import main
 from repro.checks import EXERCISES, check
+from repro.checks import notebooks as exercises
 
 MISTAKES = [(name, told) for name, exercise in EXERCISES.items() for told in exercise.mistakes]
 

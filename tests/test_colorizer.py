@@ -9,15 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from repro import colorizer as colorizer_module
 from repro import paths
 from repro.bins import ab_bins, fingerprint
 from repro.color import lab_to_rgb8, rgb8_to_lab, rgb8_to_lightness
-from repro.colorizer import Colorizer, guided, interpolation, join, shrink, trained_models
+from repro.colorizer import Colorizer, enlarge, trained_models
+from repro.colorizer.enlarge import guided, interpolation, join
+from repro.colorizer.model import shrink
+from repro.colorizer.weights import DEFAULT, MODELS, PRETRAINED, WeightsError, models_in, save_weights
 from repro.datasets.sources import Item, open_source
 from repro.evaluation.raw_accuracy import auc
 from repro.objectives import REGRESSION_SCALE, Objective
-from repro.weights import DEFAULT, MODELS, PRETRAINED, WeightsError, models_in, save_weights
 
 SHAPES = [(1, 1), (1, 40), (40, 1), (7, 5), (8, 8), (64, 64), (301, 200), (33, 700)]
 
@@ -193,7 +194,7 @@ def test_colors_linear_in_position_come_back_linear(height, width):
 def test_strips_make_no_difference(monkeypatch, strip):
     photo, ab = picture(41, 29, 3), torch.randn(2, 8, 6) * 20
     whole = join(photo, ab)
-    monkeypatch.setattr(colorizer_module, "STRIP", strip)
+    monkeypatch.setattr(enlarge, "STRIP", strip)
     assert (
         np.abs(join(photo, ab).astype(int) - whole).max() <= 1
     )  # sums in another order may round the other way

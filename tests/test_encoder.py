@@ -17,12 +17,12 @@ from test_training import TINY, goal, quiet, same_state
 from repro import encoder
 from repro.__main__ import main
 from repro.color import lab_to_rgb, lightness_to_gray
+from repro.colorizer.weights import WeightsError, load_weights, read_header, save_weights
 from repro.encoder import EfficientNetLite0, EncoderColorizationNet, EncoderError, SameConv2d, load_encoder
 from repro.evaluation.representation import layer_features
 from repro.network import ColorizationNet
 from repro.training.loop import Run, train
 from repro.training.processes import open_fabric
-from repro.weights import WeightsError, load_weights, read_header, save_weights
 
 # Block: expansion, kernel, stride, channels, as the table of the release has it.
 BLOCKS = [(1, 3, 1, 16)]
@@ -212,7 +212,7 @@ def test_no_hub_is_asked_for_a_weights_file(tmp_path):
         "import sys\n"
         "for name in ('transformers', 'huggingface_hub', 'timm', 'requests', 'sklearn'): sys.modules[name] = None\n"
         "from repro.bins import ab_bins\n"
-        "from repro.weights import load_weights\n"
+        "from repro.colorizer.weights import load_weights\n"
         f"print(load_weights({str(path)!r}, ab_bins())[0].kind)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -15,12 +15,12 @@ from skimage.metrics import peak_signal_noise_ratio
 from repro.__main__ import main
 from repro.bins import ab_bins
 from repro.colorizer import Colorizer
-from repro.evaluation.command import as_csv, read_set
+from repro.colorizer.weights import save_weights
+from repro.commands.measure import as_csv, read_set
 from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psnr, summary
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.evaluation.semantic import Classifier
 from repro.objectives import Objective
-from repro.weights import save_weights
 
 
 def pictures(count=4, size=12, seed=0):

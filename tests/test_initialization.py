@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from repro import initialization
-from repro.initialization import gradient_ratios, kmeans_initialize, sample_patches, set_centroids
 from repro.datasets.world import WorldSource
+from repro.examples import to_example
+from repro.initialization import gradient_ratios, kmeans_initialize, sample_patches, set_centroids
 from repro.network import ColorizationNet, UnnormalizedNet, convolutions
-from repro.training.batches import to_example
 
 WIDTH = 0.0625
 

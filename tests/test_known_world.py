@@ -10,9 +10,9 @@ from repro.datasets.world import INDEX, THINGS, expected_distribution, interior,
 from repro.decoding import annealed_mean
 from repro.encoding import soft_encode
 from repro.evaluation.known_world import average_outputs, compare, ideal_predictions
+from repro.examples import STRIDE
 from repro.objectives import REGRESSION_SCALE
 from repro.prior import rebalancing_weights
-from repro.training.batches import STRIDE
 
 CAR = THINGS[INDEX["car"]]
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from repro.__main__ import destinations, main
+from repro.__main__ import main
+from repro.commands.colorize import destinations
 from repro.bins import ab_bins
+from repro.colorizer.weights import save_weights
 from repro.network import ColorizationNet
 from repro.objectives import Objective
-from repro.weights import save_weights
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from repro import objectives
 from repro.bins import ab_bins, nearest_bin
 from repro.encoding import densify, soft_encode
-from repro.objectives import COLOR_THRESHOLD, REGRESSION_SCALE, Objective, has_color, soft_cross_entropy
+from repro.examples import COLOR_THRESHOLD, has_color
+from repro.objectives import REGRESSION_SCALE, Objective, soft_cross_entropy
 
 
 def example(bins, seed=0, shape=(2, 4, 3)):
@@ -156,7 +157,7 @@ def test_bfloat16_logits_are_worked_on_in_float32(bins):
 
 @pytest.mark.parametrize("name", ["regression", "classification", "rebalanced"])
 def test_an_objective_on_a_device_says_the_same(bins, photos, name):
-    from repro.training.batches import to_example
+    from repro.examples import to_example
 
     objective = Objective(name, bins, weights_of(bins) if name == "rebalanced" else None)
     ab = to_example(photos)[1]

@@ -11,13 +11,13 @@ from PIL import Image
 
 from repro import paths
 from repro.__main__ import main
+from repro.colorizer.weights import read_header
 from repro.datasets.folder import FolderSource, SourceError
 from repro.datasets.packs import pack
 from repro.datasets.sources import load_prepared
 from repro.datasets.world import WorldSource
 from repro.encoder import EfficientNetLite0
 from repro.training.series import read_series
-from repro.weights import read_header
 
 
 @pytest.fixture(scope="module")

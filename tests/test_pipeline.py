@@ -18,11 +18,12 @@ from PIL import Image
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
-from repro import paths, pipeline
+from repro import paths
 from repro.__main__ import main
 from repro.colorizer import Colorizer
 from repro.datasets.world import WorldSource
-from repro.pipeline import page_parameters
+from repro.pages import pipeline
+from repro.pages.pipeline import page_parameters
 from repro.settings import KINDS, SettingsError, Text, read
 from repro.training.settings import settings_from, settings_of
 
@@ -349,20 +350,20 @@ def test_the_list_has_every_file_that_python_loads():
     result = subprocess.run([sys.executable, "-c", script, *pages], capture_output=True, text=True, check=True)
     for page, line in zip(PAGES, result.stdout.splitlines(), strict=True):
         loaded = {Path(file).relative_to(paths.ROOT).as_posix() for file in line.split("\t")}
-        not_followed = {f"repro/{name}.py" for name in pipeline.NOT_FOLLOWED.get(page, ())}
+        not_followed = {f"repro/{name.replace('.', '/')}.py" for name in pipeline.NOT_FOLLOWED.get(page, ())}
         assert loaded - not_followed <= used(page), page
 
 
 def test_an_edit_reruns_what_uses_the_edited_file():
     assert {page for page in PAGES if "repro/study/stimuli.py" in used(page)} == {"08_perceptual_realism"}
-    assert not [page for page in PAGES if {"repro/__main__.py", "repro/training/command.py", "repro/pipeline.py"} & used(page)]
+    assert not [page for page in PAGES if {"repro/__main__.py", "repro/commands/train.py", "repro/pages/pipeline.py"} & used(page)]
     decodes = {"04_training", "05_decoding", "06_raw_accuracy", "07_semantic_interpretability", "11_legacy_photos"}
     assert decodes <= {page for page in PAGES if "repro/decoding.py" in used(page)}
     assert {"repro/evaluation/known_world.py", "repro/evaluation/raw_accuracy.py"} < used("04_training")  # its metrics
 
 
 def test_what_only_draws_trains_nothing_anew():
-    names = pipeline.NOT_FOLLOWED["04_training"]
+    names = [name.replace(".", "/") for name in pipeline.NOT_FOLLOWED["04_training"]]
     assert all((paths.ROOT / f"repro/{name}.py").is_file() for name in names)
     assert not {f"repro/{name}.py" for name in names} & used("04_training")
 
@@ -385,7 +386,7 @@ def test_the_list_tells_one_edit_from_another(tmp_path, monkeypatch):
     assert set(lists()) == set(PAGES)
     assert changed("repro/study/static/study.css", "/* wider */\n") == set()
     assert changed("repro/study/server.py", "# a note\n") == {"08_perceptual_realism"}
-    assert changed("repro/figures.py", "# a note\n") == set(PAGES) - {"04_training"}
+    assert changed("repro/pages/learning.py", "# a note\n") == set(PAGES) - {"04_training"}
     assert changed("repro/evaluation/baselines.py", "# a note\n") == {
         page for page in PAGES if "repro/evaluation/baselines.py" in used(page)
     } < set(PAGES)

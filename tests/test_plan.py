@@ -3,11 +3,19 @@
 import numpy as np
 import pytest
 
-from repro import plan
 from repro.encoder import EncoderColorizationNet
-from repro.figures import plan_bars, to_png
 from repro.network import ColorizationNet
-from repro.plan import H200_PEAK, PAPER_SAMPLES, Machine, decode_rate, estimate, layer_flops, matrix_rate
+from repro.pages.figures import plan_bars, to_png
+from repro.training import plan
+from repro.training.plan import (
+    H200_PEAK,
+    PAPER_SAMPLES,
+    Machine,
+    decode_rate,
+    estimate,
+    layer_flops,
+    matrix_rate,
+)
 
 
 def test_flops_by_hand():

@@ -11,11 +11,11 @@ import torch
 from test_training import goal
 
 from repro import paths
+from repro.colorizer.weights import read_header
 from repro.training import processes
 from repro.training.batches import PhotoFeed, cut
 from repro.training.loop import train
 from repro.training.settings import TrainingSettings
-from repro.weights import read_header
 
 SETTINGS = TrainingSettings(
     "rebalanced", width=0.03, steps=40, batch=8, crop=32, schedule="cosine 2e-3", initialization="he",

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from repro import paths, records
+from repro import paths
+from repro.pages import records
 
 
 @pytest.mark.parametrize("document", records.DOCUMENTS, ids=lambda path: path.stem)

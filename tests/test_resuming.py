@@ -18,10 +18,10 @@ from test_training import TINY, goal, quiet, same_state, without_speed
 
 from repro import paths
 from repro.__main__ import main
+from repro.colorizer.weights import read_header
 from repro.datasets.world import WorldSource
 from repro.training.checkpoints import CheckpointError, checkpoints, save_state
 from repro.training.loop import train
-from repro.weights import read_header
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from repro.color import lab_to_rgb8, rgb8_to_lab, rgb8_to_lightness
 from repro.colorizer import Colorizer
+from repro.colorizer.scans import inside_frame, stretch
 from repro.datasets.sources import Item, open_source
-from repro.scans import inside_frame, stretch
 
 
 def picture(height=90, width=120, seed=0):

@@ -25,7 +25,7 @@ from PIL import Image
 
 from repro.__main__ import main
 from repro.datasets import stream as stream_module
-from repro.datasets.photos import read_photo, resize_short
+from repro.datasets.photographs import read_photo, resize_short
 from repro.datasets.shards import _read_reduced, small_jpeg, write_shards
 from repro.datasets.sources import FolderSource, SourceError, load_prepared, open_source, prepare
 from repro.datasets.stream import ShardError, Shards, ShardStream, batches, once, open_shards, records

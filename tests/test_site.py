@@ -63,7 +63,7 @@ def test_every_page_exercise_and_document_is_there(site):
     exercises = (paths.NOTEBOOKS / "exercises").glob("*.ipynb")
     expected = {f"notebooks/{page.stem}.html" for page in PAGES}
     expected |= {f"notebooks/exercises/{page.stem}.html" for page in exercises}
-    expected |= {"index.html", "README.html", "docs/teaching.html", "repro/pretrained/MODEL_CARD.html"}
+    expected |= {"index.html", "README.html", "docs/teaching.html", "repro/colorizer/pretrained/MODEL_CARD.html"}
     expected |= {"CONTRIBUTING.html", "CHANGELOG.html"}
     expected |= {f"reference/{name}.html" for name in ("method", "colorizer", "datasets", "training", "evaluation")}
     assert expected <= found
@@ -100,10 +100,10 @@ def test_the_reference_says_what_the_code_says(site):
     pages = {path.stem: path.read_text() for path in (site / "reference").glob("*.html")}
     for page, names in {
         "method": ("color.rgb_to_lab", "bins.ab_bins", "encoding.soft_encode", "prior.smooth", "decoding.annealed_mean"),
-        "colorizer": ("colorizer.Colorizer.load", "colorizer.Colorizer.colorize", "weights.load_weights"),
-        "datasets": ("datasets.sources.open_source", "datasets.photos.read_photo"),
+        "colorizer": ("colorizer.Colorizer.load", "colorizer.Colorizer.colorize", "colorizer.weights.load_weights"),
+        "datasets": ("datasets.sources.open_source", "datasets.photographs.read_photo", "datasets.world.WorldSource"),
         "training": ("training.loop.train",),
-        "evaluation": ("evaluation.raw_accuracy.auc", "evaluation.bootstrap.bootstrap"),
+        "evaluation": ("evaluation.raw_accuracy.auc", "evaluation.intervals.bootstrap"),
     }.items():
         assert not [name for name in names if f'id="repro.{name}"' not in pages[page]]
     together = "".join(pages.values())

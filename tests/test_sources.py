@@ -24,7 +24,7 @@ from PIL import Image
 
 from repro import paths
 from repro.datasets import prepared as prepared_module
-from repro.datasets.photos import PhotoError, is_colorful
+from repro.datasets.photographs import PhotoError, is_colorful
 from repro.datasets.sources import (
     IMAGENETTE_CLASSES,
     SPLITS,

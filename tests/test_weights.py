@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from repro.bins import ab_bins
+from repro.colorizer.weights import WeightsError, halve, load_weights, read_header, save_weights
+from repro.files import write_atomically
 from repro.objectives import Objective
-from repro.weights import WeightsError, halve, load_weights, read_header, save_weights, write_atomically
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from repro.color import in_gamut, rgb8_to_lab, rgb8_to_lightness
 from repro.datasets import world
 from repro.datasets.world import INDEX, NAMES, THINGS, paint
-from repro.datasets.world_table import JITTER, JITTER_LIMIT
+from repro.datasets.world.table import JITTER, JITTER_LIMIT
 
 MANY = [thing for thing in THINGS if len(thing.colours) > 1]
 # A lattice of spacing 10 as the paper's, wider than sRGB: these tests stand on nothing above them.

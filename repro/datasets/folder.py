@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
 
-from repro.datasets.photos import find_photos, read_photo
+from repro.datasets.photographs import find_photos, read_photo
 
 SPLITS = ("train", "val", "test")
 _VAL_OF_TRAIN = 0.05  # carved out of train/ where a folder brings no third split

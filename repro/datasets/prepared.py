@@ -17,7 +17,7 @@ import numpy as np
 
 from repro import paths
 from repro.datasets.folder import SourceError, check_split, spread
-from repro.datasets.photos import PhotoError, center_square, is_colorful
+from repro.datasets.photographs import PhotoError, center_square, is_colorful
 
 _BATCH = 64  # photographs read at a time: bounds memory, and what is read in vain once `limit` is reached
 

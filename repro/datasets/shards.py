@@ -14,7 +14,6 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import tarfile
 import threading
 import time
@@ -31,39 +30,16 @@ import torch
 from PIL import ExifTags, Image
 
 from repro.datasets.folder import SPLITS, FolderSource, Item, SourceError, unit_hash
-from repro.datasets.photos import PhotoError, is_colorful, read_photo, resize_short
+from repro.datasets.photographs import PhotoError, is_colorful, read_photo, resize_short
 from repro.datasets.prepared import GRAY
 from repro.datasets.stream import MANIFEST, VERSION, ShardError, open_shards
-from repro.weights import write_atomically
+from repro.files import write_atomically
 
 LONGEST = 4  # short sides: what is longer loses both ends
 _FINER = 2  # a reduced decoding has at least so many times the pixels wanted a side
 
 
 # ---- the command ----
-
-
-def run(options):
-    """python -m repro shards: write or verify; returns the exit code."""
-    try:
-        if options.verify:
-            return _print_faults(options.verify)
-        if not (options.folder and options.out):
-            raise SourceError("give the FOLDER of photographs and --out DIR, or --verify DIR_OR_URL")
-        write_shards(
-            options.folder,
-            options.out,
-            options.short_side,
-            options.per_shard,
-            options.held_out,
-            options.quality,
-            options.workers,
-            options.duplicate_check,
-        )
-    except (SourceError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def write_shards(
@@ -384,15 +360,3 @@ def faults(location):
                 yield shard, str(error)
 
 
-def _print_faults(location):
-    count = wrong = 0
-    for count, (_, fault) in enumerate(faults(location), 1):
-        if fault:
-            wrong += 1
-            print(fault, file=sys.stderr)
-        if count % 100 == 0:
-            print(f"{count} shards verified, {wrong} faulty", flush=True)
-    print(f"{location}: {count} shards, {wrong} faulty")
-    if wrong:
-        print("delete what is faulty and write it again with the command that wrote it", file=sys.stderr)
-    return 1 if wrong else 0

@@ -6,17 +6,14 @@
     prepared = prepare(source, "train", size=64)      # all of them as one array on disk
 
 No photograph stands in two splits, and the split of a photograph never depends on the order of a disk's
-listing. This file is the one door; the rooms behind it are folder.py, imagenette.py, world.py, stream.py
-and prepared.py.
+listing. This file is the one door; the rooms behind it are bundled.py, folder.py, imagenette.py, voc.py,
+world/, stream.py and prepared.py.
 """
 
-import importlib.util
-from pathlib import Path
-
 from repro import paths
-from repro.datasets.folder import SPLITS, FolderSource, Item, Source, SourceError, check_split
+from repro.datasets.bundled import BundledSource, bundled_legacy
+from repro.datasets.folder import SPLITS, FolderSource, Item, Source, SourceError
 from repro.datasets.imagenette import IMAGENETTE_CLASSES, ImagenetteSource, registry
-from repro.datasets.photos import read_photo
 from repro.datasets.prepared import Prepared, load_prepared, prepare
 from repro.datasets.voc import VocSource
 
@@ -40,51 +37,6 @@ __all__ = [
     "prepared_world",
     "registry",
 ]
-
-# ---- what comes with the libraries ----
-
-_SKIMAGE, _SKLEARN = ("skimage", "data"), ("sklearn", "datasets/images")
-_BUNDLED = {  # split -> {name: (where, file)}; both views of the motorcycle are one scene, so one split
-    "train": {
-        "chelsea": (_SKIMAGE, "chelsea.png"),
-        "coffee": (_SKIMAGE, "coffee.png"),
-        "flower": (_SKLEARN, "flower.jpg"),
-        "motorcycle_left": (_SKIMAGE, "motorcycle_left.png"),
-        "motorcycle_right": (_SKIMAGE, "motorcycle_right.png"),
-    },
-    "val": {"rocket": (_SKIMAGE, "rocket.jpg")},
-    "test": {"astronaut": (_SKIMAGE, "astronaut.png"), "china": (_SKLEARN, "china.jpg")},
-}
-_LEGACY = ("camera", "coins", "moon", "brick", "grass")
-
-
-class BundledSource(Source):
-    """The eight colour photographs that scikit-image and scikit-learn bring along: no download, no labels."""
-
-    name = "bundled"
-
-    def items(self, split):
-        check_split(split)
-        return [Item(name) for name in sorted(_BUNDLED[split])]
-
-    def read(self, item):
-        places = {name: place for photos in _BUNDLED.values() for name, place in photos.items()}
-        return _read_bundled(*places[item.name], item.name)
-
-
-def bundled_legacy():
-    """Black-and-white photographs that come with scikit-image: list of (name, uint8 (H, W))."""
-    return [(name, _read_bundled(_SKIMAGE, f"{name}.png", name)[..., 0]) for name in _LEGACY]
-
-
-def _read_bundled(where, file, name):
-    """Straight from the installed package: nothing is imported, so nothing is fetched."""
-    package, folder = where
-    spec = importlib.util.find_spec(package)
-    if spec is None:
-        raise ModuleNotFoundError(f"{name} comes with {package}, which is not installed", name=package)
-    return read_photo(Path(spec.submodule_search_locations[0], folder, file), name)
-
 
 # ---- by name ----
 

@@ -23,7 +23,7 @@ from webdataset.handlers import ignore_and_continue
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from repro.datasets.folder import SPLITS, Item, Source, SourceError, check_split
-from repro.datasets.photos import center_square
+from repro.datasets.photographs import center_square
 
 MANIFEST, VERSION = "manifest.json", 1
 TRIES = 6  # in a row that bring no new byte, before a file is given up

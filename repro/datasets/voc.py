@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.datasets.folder import Item, Source, SourceError, check_split
-from repro.datasets.photos import read_photo
+from repro.datasets.photographs import read_photo
 
 VOC_CLASSES = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant "

@@ -10,7 +10,7 @@ import torch
 
 from repro.bins import ab_bins, nearest_bin
 from repro.color import rgb8_to_lab
-from repro.evaluation.bootstrap import bootstrap
+from repro.evaluation.intervals import bootstrap
 from repro.evaluation.raw_accuracy import LIMIT
 from repro.evaluation.semantic import ask, match_classes, recolourings
 

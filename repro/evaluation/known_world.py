@@ -12,7 +12,7 @@ import torch
 
 from repro.datasets.world import THINGS, expected_distribution, interior, mean_color, own_mass
 from repro.encoding import soft_encode
-from repro.training.batches import STRIDE, to_example
+from repro.examples import STRIDE, to_example
 
 
 @dataclass(frozen=True)

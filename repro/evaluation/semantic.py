@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from repro.evaluation import baselines
-from repro.evaluation.bootstrap import bootstrap
+from repro.evaluation.intervals import bootstrap
 
 
 class ClassifierError(Exception):

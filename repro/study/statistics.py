@@ -11,7 +11,7 @@ from itertools import groupby
 import numpy as np
 from scipy import optimize, stats
 
-from repro.evaluation.bootstrap import bootstrap
+from repro.evaluation.intervals import bootstrap
 
 CATCH_LEAST = 0.75  # a rater who gets fewer of the catch trials right is excluded: 3 of 4 must be
 CHANCE = 0.5

@@ -19,8 +19,8 @@ from PIL import Image
 
 from repro.color import rgb8_to_lab
 from repro.evaluation import baselines
+from repro.files import write_atomically
 from repro.study.folder import FORMAT, MANIFEST, StudyError, load_study
-from repro.weights import write_atomically
 
 CATCH_SHARE = 0.1  # of the pairs
 

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from repro.color import rgb8_to_lab, rgb8_to_lightness
+from repro.examples import true_ab
 
-STRIDE = 4  # the network's output, and so its target, is every 4th pixel
 RESIDENT = 0.3  # of a GPU's free memory may be taken by photographs that stay there
 
 
@@ -103,19 +102,6 @@ def center_crops(photos, crop):
     return photos[:, margin : margin + crop, margin : margin + crop]
 
 
-def to_example(rgb8):
-    """What the network is given and what it should say.
-
-    rgb8: (N, H, W, 3) uint8 array, or tensor on any device.  Returns lightness (N, 1, H, W) float32, 0..100,
-    and true ab (N, H/4, W/4, 2), ab units, of every 4th pixel.  Only those pixels go through the whole
-    conversion; the others need their lightness alone.
-    """
-    lightness, ab = rgb8_to_lightness(rgb8)[:, None], rgb8_to_lab(rgb8[:, ::STRIDE, ::STRIDE])[..., 1:]
-    if isinstance(rgb8, torch.Tensor):
-        return lightness, ab
-    return torch.from_numpy(lightness), torch.from_numpy(ab.copy())
-
-
 def true_colors(photos, size=None, most=0, rank=0, world=1, batch=64):
     """ab of every 4th pixel of photographs, each once, in batches (n, S/4, S/4, 2): what the prior counts.
 
@@ -125,7 +111,7 @@ def true_colors(photos, size=None, most=0, rank=0, world=1, batch=64):
     most = min(most or len(photos), len(photos))
     if hasattr(photos, "shape"):
         for first in range(rank * batch, most, world * batch):
-            yield _true_ab(photos[first : min(first + batch, most)])
+            yield true_ab(photos[first : min(first + batch, most)])
         return
     from repro.datasets import stream
 
@@ -133,12 +119,8 @@ def true_colors(photos, size=None, most=0, rank=0, world=1, batch=64):
     for squares, *_ in stream.once(photos, "train", size, rank, world):
         if left <= 0:
             return
-        yield _true_ab(squares[:left].numpy())
+        yield true_ab(squares[:left].numpy())
         left -= len(squares)
-
-
-def _true_ab(rgb8):
-    return torch.from_numpy(rgb8_to_lab(rgb8[:, ::STRIDE, ::STRIDE])[..., 1:].copy())
 
 
 # ---- feeds: what the loop takes its batches from ----

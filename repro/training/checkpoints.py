@@ -10,7 +10,7 @@ from hashlib import sha256
 import numpy as np
 import torch
 
-from repro.weights import WeightsError, load_weights, save_weights
+from repro.colorizer.weights import WeightsError, load_weights, save_weights
 
 KEEP = 3  # checkpoints of a run
 

@@ -1,29 +1,16 @@
 """The training loop: Adam, the paper's schedule in steps, validation, checkpoints, on one process or many."""
 
-import csv
-import io
 import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from repro.colorizer import Colorizer
-from repro.evaluation.raw_accuracy import RawAccuracy
-from repro.initialization import kmeans_initialize, random_initialize
-from repro.encoder import NETWORKS, load_encoder
-from repro.training.batches import (
-    center_crops,
-    check_size,
-    cut,
-    feed_of,
-    sample_crops,
-    shrunk,
-    to_example,
-    window_side,
-)
+from repro.colorizer.weights import save_weights
+from repro.examples import to_example
+from repro.kinds import expect
+from repro.training.batches import check_size, cut, feed_of, shrunk, window_side
 from repro.training.checkpoints import (
     KEEP,
     checkpoints,
@@ -33,14 +20,13 @@ from repro.training.checkpoints import (
     save_state,
     writing_to,
 )
+from repro.training.networks import adam, build_network, faded, grainy, running_average
 from repro.training.processes import StopRequest, autocast, fastest_precision, open_fabric, summed
 from repro.training.progress import Progress, TrainingDiverged
-from repro.training.settings import expect, learning_rate
-from repro.weights import load_weights, save_weights, write_atomically
+from repro.training.settings import learning_rate
+from repro.training.validation import validate, write_curve
 
 __all__ = ["TrainingDiverged", "TrainingResult", "TrainingStopped", "train"]
-
-SAMPLE = 48  # photographs that initialisation looks at
 
 
 class TrainingStopped(Exception):
@@ -60,16 +46,8 @@ class TrainingResult:
 
 
 def train(
-    photos,
-    validation,
-    settings,
-    objective,
-    folder,
-    report=print,
-    checkpoint_every=1000,
-    keep=KEEP,
-    fabric=None,
-):
+    photos, validation, settings, objective, folder, report=print, *, checkpoint_every=1000, keep=KEEP, fabric=None
+):  # fmt: skip
     """Train one objective.
 
     photos: (N, S, S, 3) uint8 array, may be memory-mapped, or `Shards`.  validation: (N, S, S, 3) uint8
@@ -85,24 +63,29 @@ def train(
     fabric = fabric or open_fabric()
     with StopRequest(fabric) as stop:
         run = Run(photos, validation, settings, objective, Path(folder), report, keep, fabric)
-        done, share = run.start, run.share(run.start)
-        while share < 1:
-            rate = learning_rate(settings.schedule, max(done, share * settings.steps), settings.steps)
-            for group in run.optimizer.param_groups:
-                group["lr"] = rate * group["factor"]
-            loss = run.step(done, settings.crop_at(share))
-            done, share = done + 1, run.share(done + 1)
-            run.progress.add(done - 1, loss, rate, share)
-            stopping = stop.agreed(done)
-            validating = done % settings.validate_every == 0 or share >= 1
-            if validating:
-                run.validate(done, rate)
-            if validating or stopping or done % checkpoint_every == 0:
-                run.save(done)
-            if stopping and share < 1:
-                raise TrainingStopped(f"stopped after step {done}; the same run continues from {folder}")
+        _learn(run, stop, checkpoint_every)
     found = run.folder / "best.safetensors", run.folder / "curve.csv", run.history
     return TrainingResult(*found, run.precision, run.fabric.device.type)
+
+
+def _learn(run, stop, checkpoint_every):
+    """Step, measure and save until all of the training is done, or someone asks to stop."""
+    done, share = run.start, run.share(run.start)
+    while share < 1:
+        rate = learning_rate(run.settings.schedule, max(done, share * run.settings.steps), run.settings.steps)
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        loss = run.step(done, run.settings.crop_at(share))
+        done, share = done + 1, run.share(done + 1)
+        run.progress.add(done - 1, loss, rate, share)
+        stopping = stop.agreed(done)
+        validating = done % run.settings.validate_every == 0 or share >= 1
+        if validating:
+            run.validate(done, rate)
+        if validating or stopping or done % checkpoint_every == 0:
+            run.save(done)
+        if stopping and share < 1:
+            raise TrainingStopped(f"stopped after step {done}; the same run continues from {run.folder}")
 
 
 class Run:
@@ -277,103 +260,3 @@ def _check(photos, validation, settings, objective, processes):
             check_size(split, settings.crop)
 
 
-def build_network(settings, objective, photos, size=None, empty=False):
-    """A network, initialised as the settings say: from a sample of the photographs, or at random.
-
-    photos: (N, S, S, 3) uint8, or shards, read at `size`.  empty: without weights that mean anything; they come from elsewhere.
-    """
-    torch.manual_seed(settings.seed)
-    network = NETWORKS[settings.network](settings.width, objective.outputs)
-    if empty:
-        return network
-    if settings.initialization.endswith(".safetensors"):
-        take_weights(network, settings.initialization.replace("OBJECTIVE", objective.name), objective.bins)
-    elif settings.initialization == "kmeans":
-        crops = sample_crops(photos, SAMPLE, size, settings.crop, settings.seed + 1)
-        kmeans_initialize(network, to_example(crops)[0], seed=settings.seed)
-    elif settings.network == "encoder":
-        load_encoder(network.encoder, settings.encoder)
-    else:
-        random_initialize(network, settings.initialization)
-    return network
-
-
-def grainy(lightness, most):
-    """Lightness (N, 1, H, W) with white noise, as of film or of a scan: a deviation from 0 to `most` L for each photograph."""
-    level = most * torch.rand(len(lightness), 1, 1, 1, device=lightness.device)
-    return lightness + level * torch.randn_like(lightness)
-
-
-def faded(lightness, most):
-    """Lightness (N, 1, H, W) as of prints that have faded: black and white of each are moved together, each by up to
-    the share `most` of the range."""
-    black, loss = (100 * most * torch.rand(len(lightness), 1, 1, 1, device=lightness.device) for _ in range(2))
-    return black + lightness * (1 - (black + loss) / 100)
-
-
-def take_weights(network, path, bins):
-    """Copy weights that were trained before; an output layer of another objective starts anew.  Raises
-    WeightsError as `load_weights`, ValueError for another width."""
-    trained, *_ = load_weights(path, bins)
-    expect(trained.kind == network.kind, f"{path} is of network {trained.kind}, train.network must be so too", network.kind)
-    expect(trained.width == network.width, f"{path} is of width {trained.width}, width must be so too", network.width)
-    taken = trained.state_dict()
-    if trained.outputs != network.outputs:
-        last = "out." if network.kind == "encoder" else "layers.out."
-        taken = {name: value for name, value in taken.items() if not name.startswith(last)}
-    network.load_state_dict(taken, strict=False)
-
-
-def running_average(network, decay):
-    """A copy of the network whose weights are a running mean of its weights, or None for decay 0."""
-    if not decay:
-        return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-
-
-def adam(network, settings):
-    """The optimiser, with the rate still to be set: `factor` of each group times the schedule's."""
-    betas = settings.beta1, settings.beta2
-    groups = [{"params": parameters, "factor": factor} for parameters, factor in network.rates()]
-    return torch.optim.Adam(
-        groups, lr=0.0, betas=betas, weight_decay=settings.mean_loss_weight_decay, fused=True
-    )
-
-
-@torch.inference_mode()
-def validate(network, objective, photos, crop, precision, fabric, batch=64):
-    """Loss and both AuC figures on the middles of the photographs: {"validation_loss", "auc",
-    "auc_rebalanced"}.  Each process measures a part of them; all get the same answer.
-
-    A loss that is not finite is handed back alone: no colour can be made of such an output.
-    """
-    network.eval()
-    colorizer, accuracy, losses = (
-        Colorizer(network, objective.bins, objective.name),
-        RawAccuracy(objective.bins),
-        0.0,
-    )
-    mine = center_crops(photos, crop)[fabric.global_rank :: fabric.world_size]
-    for first in range(0, len(mine), batch):
-        lightness, ab = (part.to(fabric.device) for part in to_example(mine[first : first + batch]))
-        with autocast(precision, fabric.device):
-            output = network(lightness.contiguous(memory_format=torch.channels_last)).float()
-        losses += float(objective.loss(output, ab)) * len(ab)
-        if not math.isfinite(losses):
-            break
-        accuracy.add(colorizer.decode(output).permute(0, 2, 3, 1), ab)
-    network.train()
-    loss = float(summed(torch.tensor(losses, dtype=torch.float64), fabric)) / len(photos)
-    if not math.isfinite(loss):
-        return {"validation_loss": loss}
-    accuracy.reduce(lambda counts: summed(counts, fabric))
-    return {"validation_loss": loss, "auc": accuracy.auc(), "auc_rebalanced": accuracy.auc(rebalanced=True)}
-
-
-def write_curve(path, history):
-    """The history as CSV, one row a validation: what `dvc plots` draws."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, history[0])
-    writer.writeheader()
-    writer.writerows(history)
-    write_atomically(path, text.getvalue().encode())

@@ -18,13 +18,14 @@ from pathlib import Path
 
 from repro import paths
 from repro.bins import ab_bins
+from repro.colorizer.weights import halve
+from repro.files import write_atomically
 from repro.objectives import Objective
 from repro.prior import rebalancing_weights
 from repro.settings import load_yaml
 from repro.training.checkpoints import run_name
 from repro.training.loop import train
 from repro.training.settings import settings_of
-from repro.weights import halve, write_atomically
 
 EVERY = 60  # seconds between two exports of a training that goes on
 
@@ -66,7 +67,7 @@ def train_series(models, params_of, prior_of, photos, validation, out, fabric, r
         with _exported(folder / "best.safetensors", target):
             result = train(
                 photos, validation, settings, objective, folder, lambda line: report(f"{name}: {line.strip()}"),
-                checkpoint_every, fabric=fabric,
+                checkpoint_every=checkpoint_every, fabric=fabric,
             )  # fmt: skip
         halve(result.weights, target, trained_on=len(photos))
         write_atomically(target.with_suffix(".csv"), result.curve.read_bytes())

@@ -1,9 +1,10 @@
-"""A picture to point at, as a widget: with the mouse, a finger, or the arrow keys."""
+"""Demonstrations: a picture that follows its sliders, and one to point at with the mouse, a finger, or the arrow keys."""
 
 import anywidget
+import ipywidgets
 import traitlets
 
-from repro.figures import to_png
+from repro.pages.show import to_png
 
 SCRIPT = """
 function render({ model, el }) {
@@ -97,3 +98,39 @@ class Pointer(anywidget.AnyWidget):
         with self.hold_sync():
             self.extent, self.frame = [left, bottom, right, top], [box.x0, 1 - box.y0, box.x1, 1 - box.y1]
             self.width, self.png = round(figure.get_figwidth() * figure.get_dpi()), png
+
+
+def slider_demo(draw, alt, **sliders):
+    """A picture that follows its sliders: draw(**values) -> Figure.  Returns a widget.
+
+    sliders: ipywidgets by the name of the parameter of `draw` that they set; a `Pointer` stands beside the
+    picture, the others above. The picture is the PNG of an Image widget whose value is set by `observe`: no
+    Output widget, which now and then hangs an unattended run.
+    """
+    values = lambda: {name: slider.value for name, slider in sliders.items()}
+    first = draw(**values())
+    width = round(first.get_figwidth() * first.get_dpi())
+    layout = {"width": f"{width}px", "max_width": "100%"}  # else JupyterLab stretches it to the page's width
+    picture = ipywidgets.Image(value=to_png(first), format="png", layout=layout)
+    picture.alt = alt
+
+    places = [axes.get_position() for axes in first.axes]
+
+    def redraw(change):
+        figure = draw(**values())
+        if len(figure.axes) == len(places):  # laid out once: nothing jumps while it is dragged
+            figure.set_layout_engine("none")
+            for axes, place in zip(figure.axes, places):
+                axes.set_position(place)
+        picture.value = to_png(figure)
+
+    pointers = [slider for slider in sliders.values() if isinstance(slider, Pointer)]
+    others = [slider for slider in sliders.values() if not isinstance(slider, Pointer)]
+    for name, slider in sliders.items():
+        slider.description = slider.description or name
+        slider.observe(redraw, names="value")
+    for slider in others:
+        slider.continuous_update = True
+        slider.style.description_width = "initial"
+    wrapping = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
+    return ipywidgets.VBox([*others, ipywidgets.HBox([*pointers, picture], layout=wrapping)])

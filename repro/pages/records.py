@@ -9,7 +9,8 @@ from datetime import date
 import torch
 
 from repro import paths
-from repro.weights import PRETRAINED, write_atomically
+from repro.colorizer.weights import PRETRAINED
+from repro.files import write_atomically
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
 

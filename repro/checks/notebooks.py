@@ -8,7 +8,7 @@ import json
 import re
 
 from repro import paths
-from repro.weights import write_atomically
+from repro.files import write_atomically
 
 FOLDER = paths.NOTEBOOKS / "exercises"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # as nbgrader has them

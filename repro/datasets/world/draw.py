@@ -1,7 +1,7 @@
 """The painted world: scenes from a seed whose colours, given what the lightness shows, follow a stated
 distribution.
 
-Every picture is put together from the things in `world_table.py`.  Composition, size, place, texture and
+Every picture is put together from the things in `table.py`.  Composition, size, place, texture and
 lightness are drawn first; each object (instance) then draws its colour from its thing's table, independently
 of all of it. So p(ab | grayscale picture) is known, and what a network learns can be held against what theory
 says it must learn.
@@ -12,22 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from repro.color import lab_to_rgb8
-from repro.datasets.world_table import (  # noqa: F401  (the table's names are part of this module's front door)
-    INDEX,
-    LEVELS,
-    NAMES,
-    THINGS,
-    conditional,
-    draw_colours,
-    expected_distribution,
-    interior,
-    mean_color,
-    own_mass,
-    shares,
-    stencil,
-    texture_bank,
-)
-from repro.datasets.world_scenes import SCENES
+from repro.datasets.world.scenes import SCENES
+from repro.datasets.world.table import INDEX, LEVELS, THINGS, draw_colours, stencil, texture_bank
 
 MAX_INSTANCES = 96  # objects a scene may hold; what a composition adds beyond is left out
 _BATCH = 256  # scenes converted to sRGB together

@@ -2,7 +2,6 @@
 guessed."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from safetensors.torch import save
 
 from repro.bins import fingerprint
 from repro.encoder import NETWORKS
+from repro.files import write_atomically
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the models that come along; MODEL_CARD.md beside them
 MODELS = {  # what each of them is
@@ -25,33 +25,6 @@ DEFAULT = "encoder"  # the best on validation photographs by both AuC figures to
 
 class WeightsError(Exception):
     """A weights file that cannot be used, and why."""
-
-
-def write_atomically(path, content):
-    """Write bytes to a temporary file, sync, rename: after a crash or a full disk the old file is still
-    whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder):
-    """The new name too must outlive a power cut."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def models_in(folder):

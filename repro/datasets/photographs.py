@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from repro.color import rgb8_to_lab
+from repro.examples import has_color, true_ab
 
 # What Pillow may try. Its other readers hand the file to an outside program (EPS), take noise for a picture
 # (TGA, which has no signature) or are not for photographs.
@@ -187,15 +187,12 @@ def _silence_pillow():
 # ---- looking and resizing ----
 
 
-def is_colorful(rgb8, threshold=5.0):
-    """Is it a colour photograph?  The released code's rule: any |a| or |b| over the threshold, every 4th
-    pixel.
+def is_colorful(rgb8):
+    """Is it a colour photograph?  The released code's rule, `has_color`, on every 4th pixel.
 
-    rgb8: uint8 (H, W, 3).  threshold: ab units.  A black-and-white photograph teaches no colour and is set
-    aside.
+    rgb8: uint8 (H, W, 3).  A black-and-white photograph teaches no colour and is set aside.
     """
-    ab = rgb8_to_lab(rgb8[::4, ::4])[..., 1:]
-    return bool((np.abs(ab) > threshold).any())
+    return bool(has_color(true_ab(rgb8[None]))[0])
 
 
 def resize_short(rgb8, short):

@@ -10,7 +10,7 @@ from repro import paths
 DESCRIPTION = "The forced-choice study: which of two pictures was recoloured by a computer?"
 
 
-def add_study(commands):
+def add(commands):
     """Add the command `study` to argparse's subcommands."""
     study = commands.add_parser("study", help="the perceptual-realism study", description=DESCRIPTION)
     actions = study.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -65,7 +65,7 @@ def simulate(options):
 
 def export(options):
     """One row an answer."""
-    from repro.weights import write_atomically
+    from repro.files import write_atomically
 
     rows = _rows(options)
     text = io.StringIO()

@@ -1,4 +1,4 @@
-"""python -m repro measure: any models on any photographs that they have not seen; python -m repro ship: the ones that come along."""
+"""python -m repro measure: any models on any photographs that they have not seen."""
 
 import csv
 import gzip
@@ -7,9 +7,11 @@ import json
 import sys
 from pathlib import Path
 
+from repro.commands import fail
 
-def add_measure(commands):
-    """Add the commands to the parser of python -m repro."""
+
+def add(commands):
+    """Add the command to the parser of python -m repro."""
     command = commands.add_parser(
         "measure",
         help="measure models on folders of photographs that they have not seen",
@@ -23,30 +25,19 @@ def add_measure(commands):
     command.add_argument("--size", type=int, metavar="PIXELS", help="of the squares; default: the shortest short side")
     command.add_argument("--limit", type=int, metavar="N", help="photographs of each set, at most")
     command.add_argument("--out", required=True, metavar="FILE.json")
-    command.set_defaults(run=run_measure)
+    command.set_defaults(run=measure_models)
 
 
-def add_ship(commands):
-    command = commands.add_parser(
-        "ship", help="keep models, in half precision, as those that come along, and how each colours best"
-    )
-    command.add_argument("names", nargs="*", metavar="NAME", help="which of them; default: all")
-    command.add_argument("--models", metavar="DIR", help="of NAME.safetensors (outputs/models)")
-    command.add_argument("--short-side", type=int, metavar="PIXELS", help="of the copy that the network is shown")
-    for choice in ("guided", "mirrored", "as_scan"):
-        command.add_argument(f"--{choice.replace('_', '-')}", action="store_true", help="see repro.colorizer.Colorizer")
-    command.set_defaults(run=run_ship)
-
-
-def run_measure(options):
+def measure_models(options):
     """Measure; returns the exit code, 1 with one line that says what is wrong."""
     from repro import paths
     from repro.colorizer import Colorizer
+    from repro.colorizer.weights import PRETRAINED, WeightsError, models_in
     from repro.datasets.sources import SourceError
     from repro.evaluation.held_out import measure, summary
     from repro.evaluation.semantic import ClassifierError, open_classifier
-    from repro.records import quote_everywhere, run_description
-    from repro.weights import PRETRAINED, WeightsError, models_in, write_atomically
+    from repro.files import write_atomically
+    from repro.pages.records import quote_everywhere, run_description
 
     folder, out, rows = Path(options.models or PRETRAINED), Path(options.out), []
     try:
@@ -61,8 +52,7 @@ def run_measure(options):
             held_out = read_set(name, place, options.size, options.limit)
             rows += measure(held_out, models, classifiers, lambda line: print(line, flush=True))
     except (SourceError, ClassifierError, WeightsError, FileNotFoundError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail(error)
     record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
     write_atomically(out, (json.dumps(record | {"held_out": summary(rows)}, indent=1) + "\n").encode())
     write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
@@ -81,7 +71,7 @@ def read_set(name, folder, size=None, limit=None):
     import numpy as np
 
     from repro.datasets.folder import SourceError, spread
-    from repro.datasets.photos import PhotoError, center_square, find_photos, is_colorful, read_photo
+    from repro.datasets.photographs import PhotoError, center_square, find_photos, is_colorful, read_photo
     from repro.datasets.sources import Item
     from repro.evaluation.held_out import HeldOut
 
@@ -123,19 +113,3 @@ def as_csv(rows):
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
 
-def run_ship(options):
-    """Write the models into the package; returns the exit code."""
-    from repro import paths
-    from repro.weights import PRETRAINED, WeightsError, halve, models_in
-
-    folder = Path(options.models or paths.OUTPUTS / "models")
-    choices = {name: getattr(options, name) for name in ("short_side", "guided", "mirrored", "as_scan")}
-    choices = {name: choice for name, choice in choices.items() if choice}
-    try:
-        for name in options.names or models_in(folder):
-            halve(folder / f"{name}.safetensors", PRETRAINED / f"{name}.safetensors", colorize=choices)
-    except WeightsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"written: {PRETRAINED}; measure them and bring the model card up to date")
-    return 0

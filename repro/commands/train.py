@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 from repro import paths
+from repro.commands import fail
 
 STOPPED = 143  # the exit code of a process that SIGTERM ended
 
 
-def add_train(commands):
+def add(commands):
     """Add the command to the parser of python -m repro."""
     command = commands.add_parser(
         "train",
@@ -40,10 +41,10 @@ def add_train(commands):
 def run_train(options):
     """Train; returns the exit code: 0 when finished, 143 after SIGTERM, 1 with one line that says what is
     wrong."""
+    from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
     from repro.training.checkpoints import CheckpointError
     from repro.training.loop import TrainingDiverged, TrainingStopped
-    from repro.weights import WeightsError
 
     try:
         result = _train_series(options) if options.series else _train(options)
@@ -53,8 +54,7 @@ def run_train(options):
     except (
         CheckpointError, TrainingDiverged, SourceError, WeightsError, FileNotFoundError, ValueError
     ) as error:  # fmt: skip
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail(error)
     if result is not None:
         print(f"finished: {result.weights}; `dvc repro` goes on from there")
     return 0
@@ -63,13 +63,14 @@ def run_train(options):
 def _train(options):
     from repro.bins import ab_bins
     from repro.datasets.sources import load_prepared, to_train_on
+    from repro.kinds import expect
     from repro.objectives import Objective
     from repro.prior import rebalancing_weights
+    from repro.settings import change, read
     from repro.training.checkpoints import run_name
     from repro.training.loop import train
     from repro.training.processes import open_fabric
-    from repro.settings import change, read
-    from repro.training.settings import expect, settings_of
+    from repro.training.settings import settings_of
 
     params = read(options.params, dict(map(change, options.set)))
     settings = settings_of(params, options.objective)
@@ -85,7 +86,8 @@ def _train(options):
     folder = Path(options.folder or paths.RUNS / run_name(settings, photos, objective))
     report = lambda line: print(line, flush=True)
     result = train(
-        photos, validation, settings, objective, folder, report, params.train.checkpoint_every, options.keep, fabric
+        photos, validation, settings, objective, folder, report,
+        checkpoint_every=params.train.checkpoint_every, keep=options.keep, fabric=fabric,
     )  # fmt: skip
     return result if fabric.global_rank == 0 else None
 
@@ -93,10 +95,10 @@ def _train(options):
 def _train_series(options):
     from repro.bins import ab_bins
     from repro.datasets.sources import load_prepared, to_train_on
+    from repro.kinds import expect
     from repro.settings import change, read
     from repro.training.processes import open_fabric
     from repro.training.series import read_series, train_series
-    from repro.training.settings import expect
 
     expect(options.out, "--series needs --out, where its models are written", options.out)
     models, fabric = read_series(options.series), open_fabric(options.accelerator)
@@ -123,10 +125,10 @@ def smoothed_prior(file, photos, size, bins, wanted, fabric):
     import numpy as np
     import torch
 
+    from repro.files import write_atomically
     from repro.prior import empirical_prior, rebalancing_weights, smooth
     from repro.training.batches import true_colors
     from repro.training.processes import summed
-    from repro.weights import write_atomically
 
     if fabric.broadcast(file.exists()):
         return torch.from_numpy(np.load(file)["smoothed"])

@@ -1,0 +1,67 @@
+"""A few predicted ab values joined with the photograph's own full-size lightness.
+
+The full-size picture is worked on in strips, so memory stays near that of the result.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from repro.color import lab_to_rgb, rgb8_to_lightness
+from repro.examples import STRIDE
+
+STRIP = 1 << 19  # pixels worked on at once at full resolution
+
+
+def join(photo, ab, guide=None):
+    """Colour a photograph with a small ab map: (H, W, 3) uint8, (2, h, w) -> (H, W, 3) uint8.
+
+    Network output i stands for pixel 4 i of the small copy (targets are every 4th pixel), so ab is
+    interpolated between those.  guide: lightness (4 h, 4 w) of the small copy; colours then end where
+    lightness says that things end (`guided`), instead of fading over four of its pixels.
+    """
+    height, width = photo.shape[:2]
+    step = STRIDE if guide is None else 1
+    offset, slope = (ab, None) if guide is None else guided(ab, guide)
+    rows = interpolation(height, offset.shape[1], step)
+    columns = interpolation(width, offset.shape[2], step).T
+    result = np.empty_like(photo)
+    high = max(1, STRIP // width)
+    for top in range(0, height, high):
+        strip = slice(top, top + high)
+        lab = torch.empty(*photo[strip].shape)
+        lab[..., 0] = torch.from_numpy(rgb8_to_lightness(photo[strip]))
+        lab[..., 1:] = (rows[strip] @ offset @ columns).permute(1, 2, 0)
+        if slope is not None:
+            lab[..., 1:] += (rows[strip] @ slope @ columns).permute(1, 2, 0) * lab[..., :1]
+        result[strip] = (lab_to_rgb(lab) * 255).round_().to(torch.uint8).numpy()
+    return result
+
+
+def guided(ab, lightness, radius=4, epsilon=10.0):
+    """Fast guided filter (He and Sun, arXiv 1505.00996): ab as a linear function of lightness near every pixel.
+
+    ab: (2, h, w).  lightness: (4 h, 4 w) of the small copy.  radius: of the windows, its pixels.  epsilon: L
+    squared; a step in lightness smaller than its root is no edge.  Returns offset and slope (2, 4 h, 4 w): at
+    full resolution ab = offset + slope * lightness, whatever the resolution is.
+    """
+    rows, columns = (interpolation(STRIDE * count, count) for count in ab.shape[1:])
+    ab = rows @ ab @ columns.T
+    mean = lambda x: F.avg_pool2d(x[None], 2 * radius + 1, 1, radius, count_include_pad=False)[0]
+    light = lightness[None]
+    covariance = mean(light * ab) - mean(light) * mean(ab)
+    slope = covariance / (mean(light * light) - mean(light) ** 2 + epsilon)
+    return mean(mean(ab) - slope * mean(light)), mean(slope)
+
+
+def interpolation(length, count, step=STRIDE):
+    """Linear interpolation from `count` values, at every `step`-th pixel of the small copy, to `length` pixels:
+    (length, count)."""
+    position = ((torch.arange(length) + 0.5) * (step * count / length) - 0.5) / step  # in units of values
+    position = position.clamp(0, count - 1)
+    below = position.floor().long().clamp(max=max(count - 2, 0))
+    matrix = torch.zeros(length, count)
+    matrix.scatter_(1, below[:, None], (1 - (position - below))[:, None])
+    if count > 1:
+        matrix.scatter_(1, below[:, None] + 1, (position - below)[:, None])
+    return matrix

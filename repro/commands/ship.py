@@ -1,0 +1,35 @@
+"""python -m repro ship: models kept as those that come along."""
+
+from pathlib import Path
+
+from repro.commands import fail
+
+
+def add(commands):
+    """Add the command to the parser of python -m repro."""
+    command = commands.add_parser(
+        "ship", help="keep models, in half precision, as those that come along, and how each colours best"
+    )
+    command.add_argument("names", nargs="*", metavar="NAME", help="which of them; default: all")
+    command.add_argument("--models", metavar="DIR", help="of NAME.safetensors (outputs/models)")
+    command.add_argument("--short-side", type=int, metavar="PIXELS", help="of the copy that the network is shown")
+    for choice in ("guided", "mirrored", "as_scan"):
+        command.add_argument(f"--{choice.replace('_', '-')}", action="store_true", help="see repro.colorizer.Colorizer")
+    command.set_defaults(run=ship)
+
+
+def ship(options):
+    """Write the models into the package; returns the exit code."""
+    from repro import paths
+    from repro.colorizer.weights import PRETRAINED, WeightsError, halve, models_in
+
+    folder = Path(options.models or paths.OUTPUTS / "models")
+    choices = {name: getattr(options, name) for name in ("short_side", "guided", "mirrored", "as_scan")}
+    choices = {name: choice for name, choice in choices.items() if choice}
+    try:
+        for name in options.names or models_in(folder):
+            halve(folder / f"{name}.safetensors", PRETRAINED / f"{name}.safetensors", colorize=choices)
+    except WeightsError as error:
+        return fail(error)
+    print(f"written: {PRETRAINED}; measure them and bring the model card up to date")
+    return 0

@@ -1,0 +1,86 @@
+"""Figures of what was measured."""
+
+import numpy as np
+
+from repro.pages.show import COLORS, LINES, MARKERS, new_figure
+
+
+def error_curves(curves, title):
+    """Share of pixels within t ab units of the truth: {name: (151,)}.  Returns a Figure."""
+    figure, axes = new_figure(width=4.4, height=3.2)
+    for name, curve in curves.items():
+        axes.plot(
+            np.arange(len(curve)), curve, linestyle=LINES.get(name, "-"), color=COLORS.get(name), label=name
+        )
+    axes.set(
+        title=title, xlabel="t (ab units)", ylabel="share of pixels within t", xlim=(0, 150), ylim=(0, 1)
+    )
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def accuracy_by_temperature(found):
+    """Both AuC figures against temperature: {objective: {T: (plain, rebalanced)}}.  Returns a Figure."""
+    figure, axes = new_figure(2, width=8, height=2.8)
+    for which, (axis, title) in enumerate(zip(axes, ("AuC", "rebalanced AuC"))):
+        for name, values in found.items():
+            heights = [pair[which] for pair in values.values()]
+            axis.plot(
+                list(values), heights, LINES[name], marker=MARKERS[name], color=COLORS[name], label=name
+            )
+        axis.axvline(0.38, color="#999", linewidth=0.8)
+        axis.set(xlabel="temperature T", title=title)
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def intervals(table, title, label="share"):
+    """Means with their intervals: {panel: {row: Interval}}, rows from top to bottom.  Returns a Figure."""
+    rows = list(next(iter(table.values())))
+    figure, axes = new_figure(
+        len(table), width=3.4 * len(table) + 0.8, height=0.34 * len(rows) + 1.1, sharey=True, squeeze=False
+    )
+    for axis, (panel, values) in zip(axes[0], table.items()):
+        for place, (name, found) in enumerate(values.items()):
+            reach = [[found.mean - found.low], [found.high - found.mean]]
+            axis.errorbar(
+                found.mean,
+                place,
+                xerr=reach,
+                marker=MARKERS.get(name, "D"),
+                color=COLORS.get(name, "black"),
+                capsize=3,
+            )
+            axis.annotate(
+                f"{found.mean:.3f}",
+                (found.mean, place),
+                (0, 6),
+                textcoords="offset points",
+                fontsize=7,
+                ha="center",
+            )
+        axis.set_title(panel.rsplit("/", 1)[-1], fontsize=9)  # of a folder or a hub's name, the end
+        axis.set(xlabel=label, yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.4, -0.7))
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    return figure
+
+
+def layer_quality(found, title, label):
+    """Quality of linear probes by layer: a list of `LayerQuality`; points are means over seeds, bars their
+    spread.  Returns a Figure."""
+    layers = list(dict.fromkeys(row.layer for row in found))
+    figure, axis = new_figure(width=6.4, height=3.4)
+    for shift, name in enumerate(dict.fromkeys(row.network for row in found)):
+        values = [
+            [row.quality for row in found if (row.network, row.layer) == (name, layer)] for layer in layers
+        ]
+        axis.errorbar(
+            np.arange(len(layers)) + 0.06 * (shift - 2),
+            [np.mean(v) for v in values],
+            [np.std(v, ddof=1) if len(v) > 1 else 0 for v in values],
+            color=COLORS.get(name, "#d08700"), linestyle=LINES.get(name, "-."), marker=MARKERS.get(name, "D"),
+            markersize=4, capsize=2, label=name,
+        )  # fmt: skip
+    axis.set(title=title, ylabel=label, xticks=range(len(layers)), xticklabels=layers)
+    axis.legend(frameon=False, fontsize=7, ncols=2)
+    return figure

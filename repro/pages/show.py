@@ -1,0 +1,86 @@
+"""How a page shows a Figure or a table, in the house style.
+
+Colour is never the only carrier of meaning: numbers stand beside every picture, every figure has a caption
+and alt text.
+"""
+
+import base64
+import html
+import io
+
+import matplotlib.pyplot as plt
+from IPython.display import HTML, display
+
+STYLE = {
+    "figure.dpi": 100,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "figure.constrained_layout.use": True,
+    "image.interpolation": "nearest",
+}
+MARKERS = {"regression": "s", "classification": "o", "rebalanced": "^", "gray": "x", "random": "+"}
+LINES = {"regression": ":", "classification": "--", "rebalanced": "-", "gray": "-.", "random": (0, (1, 4))}
+COLORS = {
+    "regression": "#b5651d",
+    "classification": "#2a6f97",
+    "rebalanced": "#7b2d8b",
+    "gray": "#777777",
+    "random": "#3a8f4d",
+}
+
+
+def new_figure(columns=1, rows=1, width=None, height=None, **options):
+    """A Figure in the house style and its axes; sizes in inches."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(width or 3.2 * columns, height or 2.8 * rows), **options
+        )
+    plt.close(figure)  # else the notebook shows it a second time, without caption
+    return figure, axes
+
+
+def to_png(figure):
+    """PNG bytes of a Figure."""
+    buffer = io.BytesIO()
+    with plt.rc_context(STYLE):
+        figure.savefig(buffer, format="png", dpi=figure.get_dpi())
+    return buffer.getvalue()
+
+
+def to_html(figure, caption, alt):
+    """A Figure as one self-contained piece of HTML, with caption and alt text."""
+    picture = base64.b64encode(to_png(figure)).decode()
+    return (
+        f'<figure style="margin:0"><img style="max-width:100%" alt="{html.escape(alt, quote=True)}" '
+        f'src="data:image/png;base64,{picture}"><figcaption><em>{html.escape(caption)}</em></figcaption></figure>'
+    )
+
+
+def show(figure, caption, alt):
+    """Show a Figure in the page with its caption and alt text."""
+    display(HTML(to_html(figure, caption, alt)))
+
+
+def show_table(header, rows, caption):
+    """Show a table: header of strings, rows of strings or numbers; the first column to the left, the others to the right."""
+
+    def line(tag, values):
+        sides = ["left"] + ["right"] * (len(values) - 1)
+        cells = zip(sides, map(_cell_text, values), strict=True)
+        return (
+            "<tr>"
+            + "".join(f'<{tag} style="text-align:{side}">{text}</{tag}>' for side, text in cells)
+            + "</tr>"
+        )
+
+    body = line("th", header) + "".join(line("td", row) for row in rows)
+    display(HTML(f"<table><caption><em>{html.escape(caption)}</em></caption>{body}</table>"))
+
+
+def _cell_text(value):
+    if value is None:
+        return "&mdash;"
+    return html.escape(f"{value:.3f}" if isinstance(value, float) else str(value))
