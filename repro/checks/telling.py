@@ -5,7 +5,7 @@ import textwrap
 
 import numpy as np
 
-from repro.checks.cases import close, numbers, parts, wrong_places
+from repro.checks.cases import close, parts, wrong_places
 from repro.checks.running import TooLongError, one_line, students_line
 
 WIDTH = 100
@@ -37,12 +37,13 @@ def explain(sheet, tried, again):
     if told is None:
         told = _trouble(sheet, case, outcome, again)
     elif outcome.error is None and not outcome.changed:
-        told = f"{told}.\n{_difference(sheet, case, outcome)}" if _difference(sheet, case, outcome) else told
-    return "\n".join(_short(line) for line in f"{_asked(sheet, case)}\n{told}.".split("\n"))
+        told = "\n".join(filter(None, [told, _difference(sheet, case, outcome).split(";")[0]]))
+    return "\n".join(_short(line) for line in f"{_asked(sheet, case)}\n{told}".split("\n"))
 
 
 def _short(line):
-    return textwrap.shorten(line, 2 * WIDTH, placeholder=" ...")
+    line = textwrap.shorten(line, 2 * WIDTH - 10, placeholder=" ...")
+    return line if line.endswith((":", "?", ".", "`", "...")) else line + "."
 
 
 def _asked(sheet, case):
@@ -50,13 +51,17 @@ def _asked(sheet, case):
     pairs = zip(sheet.parameters, case.arguments, strict=True)
     given = ", ".join(f"{name} = {_shown(value)}" for name, value in pairs)
     head = f"{sheet.name}, {case.description}"
-    return f"{head}: {given}" if len(head) + len(given) < 2 * WIDTH - 10 else f"{head}:"
+    return f"{head}: {given}" if len(head) + len(given) < 2 * WIDTH - 20 else f"{head}"
 
 
 def _shown(value):
-    if isinstance(value, int | float | list):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    return np.array2string(numbers(value), separator=", ", precision=4, max_line_width=10_000).replace("\n", "")
+    """A number, list or array in the shortest form, with four digits."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        inner = ", ".join(map(_shown, value))
+        return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 # ---- a known mistake ----
@@ -64,10 +69,31 @@ def _shown(value):
 
 def _mistake(sheet, tried):
     """The mistake that gives what the student's function gives in every case; None if there is none such."""
-    for told in tried[0][0].mistaken:
-        if all(_among(case.mistaken[told], sheet, outcome) for case, outcome in tried):
-            return told
-    return None
+    return next((told for told in tried[0][0].mistaken if _made(told, sheet, tried)), None)
+
+
+def _made(told, sheet, tried):
+    """Whether a mistake explains all outcomes.
+
+    A case in which only the student's result is not finite counts for neither side: then two others have to speak for the mistake.
+    """
+    silent, speaking = 0, 0
+    for case, outcome in tried:
+        known = case.mistaken[told]
+        if _among(known, sheet, outcome):
+            speaking += not _among(case.accepted, sheet, outcome)
+        elif _not_finite(sheet, outcome) and any(one and all(np.isfinite(part).all() for part in one) for one in known):
+            silent += 1
+        else:
+            return False
+    return speaking >= (2 if silent else 1)
+
+
+def _not_finite(sheet, outcome):
+    try:
+        return outcome.error is None and not all(np.isfinite(one).all() for one in parts(outcome.result, len(sheet.results)))
+    except ValueError:
+        return False
 
 
 # ---- else what differs ----

@@ -1,5 +1,7 @@
 """The exercises, one a file: solution, cases, mistakes.  Only here is code that solves them; a course hands out none of it."""
 
+import functools
+import warnings
 import zlib
 from collections.abc import Mapping
 
@@ -53,6 +55,7 @@ class Sheets(Mapping):
         return name in EXERCISES
 
 
+@functools.lru_cache(maxsize=64)
 def sheet(name, seed):
     """The Sheet of an exercise: cases drawn from a seed, and what solution and mistakes give for them."""
     exercise = EXERCISES[name]
@@ -73,7 +76,9 @@ def _case(exercise, description, arguments, remark=""):
 def _parts(function, arguments, exercise):
     """What a function gives, as arrays, or None if it stops."""
     try:
-        result = function(*arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a mistake may divide by nothing
+            result = function(*arguments)
     except Exception:  # a mistake may be one that stops in some cases
         return None
     return parts(result, len(exercise.results))

@@ -56,8 +56,12 @@ def _probabilities(logits):
 
 
 def _powers(logits, bins, temperature, normalised=True):
-    powers = _probabilities(logits) ** (1 / temperature)
-    return powers @ bins.double() / (powers.sum(1, keepdim=True) if normalised else 1)
+    powers = torch.softmax(logits, 1) ** (1 / temperature)
+    return powers @ bins / (powers.sum(1, keepdim=True) if normalised else 1)
+
+
+def _decimal(logits, bins, temperature):
+    return torch.softmax(torch.log10(torch.softmax(logits, 1)) / temperature, 1) @ bins
 
 
 def _plain_exp(logits, bins, temperature):
@@ -93,8 +97,9 @@ EXERCISE = Exercise(
         "the temperature is always .38 here; use the one that is given": lambda x, bins, t: annealed_mean(x, bins, 0.38),
         "this is the mode, the limit of temperature 0": lambda x, bins, t: bins[x.argmax(1)],
         "softmax goes over the wrong axis: it is the bins' probabilities that sum to 1": _over_pixels,
-        "the decimal logarithm does not undo exp; use the natural one": lambda x, bins, t: annealed_mean(
-            x, bins, t * np.log(10)
+        "the decimal logarithm does not undo exp; use the natural one": (
+            _decimal,
+            lambda x, bins, t: annealed_mean(x, bins, t * np.log(10)),
         ),
         "the sharpened probabilities do not sum to 1 any more; divide by their sum": lambda *given: _powers(*given, False),
         "exp of large numbers is infinite, of very small ones 0; subtract the largest logit first, or use softmax": (
@@ -102,8 +107,9 @@ EXERCISE = Exercise(
             lambda x, bins, t: _plain_exp(x.double(), bins.double(), t),
         ),
         "a probability raised to 1 / T becomes 0 for all bins where T is near 0; divide the logits by T": (
-            lambda x, bins, t: _powers(x.float(), bins, t),
-            lambda x, bins, t: torch.nan_to_num(_powers(x.float(), bins, t)),
+            _powers,
+            lambda x, bins, t: _powers(x.double(), bins.double(), t),
+            lambda *given: torch.nan_to_num(_powers(*given)),
         ),
         "nan is replaced by 0, so a sure pixel becomes gray; subtract the largest logit first": lambda *given: (
             torch.nan_to_num(_plain_exp(*given))

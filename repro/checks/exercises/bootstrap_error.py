@@ -68,7 +68,8 @@ def _about_the_raters(x, draws):
 
 def _differences_of_squares(x, draws):
     means = x[draws].mean(1).numpy()
-    return (((means**2).mean() - means.mean() ** 2) * len(means) / (len(means) - 1)) ** 0.5
+    variance = ((means**2).mean() - means.mean() ** 2) * len(means) / (len(means) - 1)
+    return variance**0.5 if variance >= 0 else float("nan")
 
 
 EXERCISE = Exercise(

@@ -46,6 +46,7 @@ def draw(rng):
         ("one bin", (double([1]), double([[10, -20]]), 5.0, 0.5)),
         ("three bins", (_prior(rng, 3), near[0], 5.0, 0.5)),
         ("one of three bins is empty", (_prior(rng, 3, 1), near[1], 4.0, 0.5)),
+        ("bins nearer than 1 ab unit", (_prior(rng, 3), near[0] / 12, 0.5, 0.3)),
         ("lambda 1", (_prior(rng, 3), near[0], 5.0, 1.0)),
         ("lambda 0", (_prior(rng, 3), near[1], 7.5, 0.0)),
         ("two of four bins are empty", (_prior(rng, 4, 2), near[2], 6.0, 0.2)),
