@@ -28,6 +28,7 @@ def answers():
 
 
 ANSWERS = list(answers())
+NAMES = [f"{exercise}-{line}" for exercise, line, *_ in ANSWERS]
 
 
 def function_of(exercise, code):
@@ -42,7 +43,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(running, "LIMIT", 2.0)
 
 
-@pytest.mark.parametrize(("exercise", "line", "verdict", "note", "code"), ANSWERS, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize(("exercise", "line", "verdict", "note", "code"), ANSWERS, ids=NAMES)
 def test_an_answer(exercise, line, verdict, note, code):
     found = check(function_of(exercise, code))
     assert bool(found) == (verdict == "right"), found
@@ -52,7 +53,7 @@ def test_an_answer(exercise, line, verdict, note, code):
     assert len(lines) <= 5, "a student reads five lines"
 
 
-@pytest.mark.parametrize(("exercise", "line", "verdict", "note", "code"), ANSWERS, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize(("exercise", "line", "verdict", "note", "code"), ANSWERS, ids=NAMES)
 def test_an_answer_on_other_cases(exercise, line, verdict, note, code):
     """No verdict hangs on the cases of one seed."""
     if "does not end" not in note:

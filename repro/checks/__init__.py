@@ -115,7 +115,7 @@ def _names(function, caller):
     for attribute in ("__wrapped__", "func", "pyfunc"):
         within += [one for one in [getattr(function, attribute, None)] if callable(one)]
     names = [getattr(one, "__name__", None) for one in within]
-    spaces = [caller.f_locals, caller.f_globals, getattr(function, "__globals__", {})]
-    spaces += [getattr(type(function).__call__, "__globals__", {})] if callable(function) else []
+    within += [type(function).__call__] if callable(function) else []
+    spaces = [caller.f_locals, caller.f_globals, *(getattr(one, "__globals__", {}) for one in within)]
     names += [name for space in spaces for name, one in space.items() if one is function and not name.startswith("_")]
     return [name for name in names if name] or [type(function).__name__]

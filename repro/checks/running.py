@@ -61,7 +61,10 @@ def _within_limit(function, arguments):
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(LIMIT)
+    for _ in range(5):
+        thread.join(LIMIT)
+        if not (thread.is_alive() and _importing(thread)):  # a module whose import is broken off stays broken
+            break
     line = _line_now(thread) if thread.is_alive() else None
     for _ in range(20):  # a bare `except:` inside the loop may swallow the first
         if not thread.is_alive():
@@ -77,8 +80,16 @@ def _within_limit(function, arguments):
 
 def _line_now(thread):
     """Where a thread is at this moment, as `students_line` says it."""
+    return _last_of_student(_stack(thread))
+
+
+def _importing(thread):
+    return any(frame.filename.startswith("<frozen importlib") for frame in _stack(thread))
+
+
+def _stack(thread):
     frame = sys._current_frames().get(thread.ident)
-    return _last_of_student(traceback.extract_stack(frame)) if frame else None
+    return traceback.extract_stack(frame) if frame else []
 
 
 def _same(before, after):

@@ -123,8 +123,9 @@ EXERCISE = Exercise(
     ("scores",),
     draw,
     {
-        "the test photographs are standardised by their own mean and deviation; use the training ones'": _standardised(
-            lambda train, test, c: (_alone(train, c), _alone(test, c))
+        "the test photographs are standardised by their own mean and deviation; use the training ones'": (
+            *_standardised(lambda train, test, c: (_alone(train, c), _alone(test, c))),
+            *_standardised(lambda train, test, c: (_alone(train, c), torch.nan_to_num(_alone(test, c)))),
         ),
         "the features are standardised over training and test photographs together; the test ones must not help": (
             _standardised(_together)

@@ -37,7 +37,8 @@ def draw(rng):
     """One neighbour and all of them; a colour that is a bin; one in a gap 50 ab units wide; few bins and the paper's."""
     few, some, paper = single(apart(rng, 4, 6)), single(apart(rng, 7, 6)), ab_bins()
     line = single([[0, 0], [0, 3], [4, 0], [90, 0]])
-    gap = single([[0, 0], [0, 12], [3, -8]]) + single(rng.uniform(40, 45, 2) * rng.choice([-1, 1], 2))
+    angle, away = rng.uniform(-0.2, 0.2), rng.choice([-1, 1]) * rng.uniform(60, 62)
+    gap = single([[0, 0], [0, 12], [3, -8]] + np.array([np.cos(angle), np.sin(angle)]) * away)
     return [
         ("the colour by hand", (single([[0, 1]]), single([[0, 0], [0, 10], [0, -10]]), 2, 5.0)),
         ("one neighbour", (_colours(rng, 1, few, 1), few, 1, 5.0)),
@@ -114,6 +115,10 @@ EXERCISE = Exercise(
             lambda d, s: -(d**2) / (2 * s**2)
         ),
         "the weights do not sum to 1": _weighted(_gauss),
+        "a small number is added to the sum: far from every bin the weights do not sum to 1": tuple(
+            _weighted(lambda d, s, small=small: _gauss(d, s) / (_gauss(d, s).sum(1, keepdim=True) + small))
+            for small in (1e-6, 1e-8, 1e-10, 1e-12)
+        ),
         "the weights were normalised over all bins, before the nearest were chosen": _over_all_bins,
         "the weights sum to 1 over the colours; they should for each colour, over its bins": (
             _weighted(_over_colours),
