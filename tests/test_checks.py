@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from repro import decoding, encoding
 from repro.__main__ import main
-from repro.checks import EXERCISES, check
+from repro.checks import cases, check, grade
 from repro.checks import notebooks as exercises
+from repro.checks.exercises import EXERCISES, sheet
+from repro.evaluation import raw_accuracy
+from repro.prior import rebalancing_weights, smooth
 
-MISTAKES = [(name, told) for name, exercise in EXERCISES.items() for told in exercise.mistakes]
+MISTAKES = [
+    (name, told, function)
+    for name, exercise in EXERCISES.items()
+    for told, functions in exercise.mistakes.items()
+    for function in (functions if isinstance(functions, tuple) else (functions,))
+]
 
 
 def named(name, function):
@@ -38,10 +47,12 @@ STUBS = {name: f for path in sorted(exercises.FOLDER.glob("*.ipynb")) for name, 
 # ---- every check ----
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2016])
 @pytest.mark.parametrize("name", EXERCISES)
-def test_the_solution_is_right(name):
-    assert check(SOLVED[name]), check(SOLVED[name])
-    assert check(named(name, EXERCISES[name].solution))
+def test_the_solution_is_right_whatever_is_drawn(name, seed):
+    assert check(SOLVED[name], seed=seed), check(SOLVED[name], seed=seed)
+    assert check(named(name, EXERCISES[name].solution), seed=seed)
+    assert "\n" not in check(SOLVED[name], seed=seed).message, "the model solution leaves nothing to remark"
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -52,21 +63,71 @@ def test_an_untouched_stub_is_not_tried_yet(name):
     def raises(*arguments):
         raise NotImplementedError
 
-    assert check(named(name, raises)).state == "not tried yet"
+    raises.__name__ = name
+    assert check(raises).state == "not tried yet"
 
 
-@pytest.mark.parametrize(("name", "told"), MISTAKES)
-def test_every_mistake_is_named(name, told):
-    found = check(named(name, EXERCISES[name].mistakes[told]))
+def test_work_without_return_counts_as_tried():
+    def auc(predicted, true, weights):
+        distance = (predicted - true).norm(dim=1)
+        distance.clamp(max=150)
+
+    def nothing(predicted, true, weights):
+        return 0.5
+
+    assert "is the line with `return` missing?" in check(auc).message
+    assert check(nothing, "auc").state == "not yet right", "a number is an answer, though a wrong one"
+
+
+@pytest.mark.parametrize(("name", "told", "function"), MISTAKES)
+@pytest.mark.parametrize("seed", [0, 7])
+def test_every_mistake_is_named(name, told, function, seed):
+    found = check(named(name, function), seed=seed)
     assert found.state == "not yet right" and told in found.message
-    others = set(EXERCISES[name].mistakes) - {told}
-    assert not any(other in found.message for other in others)
 
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_same_function_gets_the_same_answer(name):
     almost = named(name, lambda *arguments: 0.5)
     assert check(almost) == check(almost) and check(almost).state == "not yet right"
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_another_seed_draws_other_cases(name):
+    one, same, other = (cases.write_sheets([sheet.__wrapped__(name, seed)]) for seed in (0, 0, 1))
+    assert one == same != other
+    again = cases.read_sheets(one)[name]
+    assert cases.write_sheets([again]) == one, "a sheet survives the way through JSON"
+
+
+# ---- solutions are those of the library ----
+
+
+def of_every_case(name, library):
+    exercise = EXERCISES[name]
+    for case in sheet(name, 3).cases:
+        found = cases.parts(library(*case.arguments), len(exercise.results))
+        assert any(cases.close(found, right) for right in case.accepted), case.description
+
+
+def test_solutions_agree_with_the_library():
+    of_every_case("auc", raw_accuracy.auc)
+    of_every_case("rebalancing_weights", lambda p, b, s, mix: rebalancing_weights(smooth(p, b, s), mix))
+    of_every_case("annealed_mean", lambda x, b, t: decoding.annealed_mean(x[:, :, None, None], b, t)[:, :, 0, 0])
+    for case in sheet("soft_encode", 3).cases:
+        if not case.remark:
+            assert cases.close(cases.parts(encoding.soft_encode(*case.arguments), 2), case.accepted[0])
+
+
+def test_solutions_take_single_precision_and_whole_numbers_too():
+    photographs = sheet("probe_scores", 0).cases[3].arguments
+    single = [one.float() if torch.is_tensor(one) and one.is_floating_point() else one for one in photographs]
+    for solution in (SOLVED["probe_scores"], EXERCISES["probe_scores"].solution):
+        assert np.allclose(solution(*single), solution(*photographs), atol=1e-4)
+    whole = torch.tensor([[3, 4]]), torch.tensor([[0, 0]]), torch.tensor([2])
+    assert float(SOLVED["auc"](*whole)) == pytest.approx(1 - 5 / 150)
+    far = torch.tensor([[300.0, 290]]), torch.tensor([[0.0, 0], [0, 10]]), 2, 5.0
+    assert SOLVED["soft_encode"](*far)[1].sum().item() == pytest.approx(1)
 
 
 # ---- what else can be wrong ----
@@ -80,15 +141,17 @@ def about(name, change):
 def test_shapes_come_first():
     assert "ab should have shape (1, 2), has (1, 3)" in about("annealed_mean", lambda ab, *_: ab.new_zeros(1, 3))
     turned = about("probe_scores", lambda scores, *_: scores.T)
-    assert "scores should have shape (12, 3), has (3, 12); it looks transposed" in turned
+    assert "scores should have shape (1, 2), has (2, 1); it looks transposed" in turned
     assert "expected 2 results (indices, weights), got 1" in about("soft_encode", lambda both, *_: both[0])
     assert "auc should have shape (), has (3,)" in about("auc", lambda value, p, t, w: w)
 
 
 def test_then_what_is_no_number():
-    naive = named("annealed_mean", lambda x, b, t: torch.exp(x / t) / torch.exp(x / t).sum(1, keepdim=True) @ b)
-    assert "logits in the hundreds: ab holds nan or infinity" in check(naive).message
-    assert "weights should be numbers" in about("rebalancing_weights", lambda *_: "many")
+    nan = about("bootstrap_error", lambda error, *_: float("nan"))
+    assert "error should be 0.2, is nan; 0 / 0, an overflow, the log of 0 or the root of a negative" in nan
+    assert "expected numbers (weights), but the result holds text" in about("rebalancing_weights", lambda *_: "many")
+    assert "holds a function that was not called" in about("auc", lambda *_: len)
+    assert "holds a bool" in about("auc", lambda *_: True)
 
 
 def test_then_the_first_value_that_differs():
@@ -99,36 +162,42 @@ def test_then_the_first_value_that_differs():
         return indices, weights
 
     message = about("soft_encode", spoiled)
-    assert "one colour by hand: weights[0, 1] should be 0.1679" in message and "(1 of 2 are right)" in message
+    assert "the colour by hand: ab = [[0, 1]], bins = [[0, 0], [0, 10], [0, -10]], neighbours = 2" in message
+    assert "weights[0, 1] should be 0.167982, is 0.417982 (1 of 2 are right)" in message
 
 
 def test_numpy_and_plain_numbers_are_welcome():
     assert check(named("auc", lambda p, t, w: float(SOLVED["auc"](p, t, w))))
     assert check(named("gamut_bins", lambda points, spacing: SOLVED["gamut_bins"](points, spacing).numpy()))
-    assert check(named("receptive_field", lambda layers: tuple(np.array(SOLVED["receptive_field"](layers)))))
+    assert check(named("receptive_field", lambda layers: np.array(SOLVED["receptive_field"](layers))))
+    assert check(named("soft_encode", lambda *given: list(SOLVED["soft_encode"](*given))))
 
 
-def test_code_that_stops_is_explained_with_its_line():
-    def auc(predicted, true, weights):
-        return predicted[99]
+def test_a_function_of_another_name_is_known_by_what_it_is_assigned_to():
+    auc = lambda p, t, w: SOLVED["auc"](p, t, w)  # noqa: E731
+    assert check(auc) and check(lambda p, t, w: SOLVED["auc"](p, t, w), "auc")
+    unknown = check(lambda: 0)
+    assert unknown.state == "not yet right" and "there is no exercise '<lambda>'; there are gamut_bins" in unknown.message
+    assert "there is no exercise 'psnr'" in check(named("psnr", len)).message
+    auc = 0.6
+    assert "give the function itself, check(auc)" in check(auc).message
 
-    message = check(auc).message
-    assert "it stops with IndexError" in message and "`return predicted[99]`" in message
 
-
-def test_changing_what_was_given_is_noticed():
+def test_the_next_student_is_not_hurt_by_what_one_changes():
     def auc(predicted, true, weights):
         predicted -= true
         return 1.0
 
-    predicted = EXERCISES["auc"].cases["weighted"][0].clone()
-    assert "it changes what it was given" in check(named("auc", lambda p, t, w: auc(p, t + 1, w))).message
-    assert torch.equal(EXERCISES["auc"].cases["weighted"][0], predicted), "and the next student is not hurt"
+    before = [case.arguments[0].clone() for case in sheet("auc", 0).cases]
+    assert not check(auc)
+    assert all(map(torch.equal, before, (case.arguments[0] for case in sheet("auc", 0).cases)))
 
 
-def test_another_name_is_no_exercise():
-    with pytest.raises(ValueError, match="there is no exercise 'psnr'; there are gamut_bins"):
-        check(named("psnr", lambda: 0))
+def test_grades_are_shares_of_the_cases():
+    half = named("auc", lambda p, t, w: SOLVED["auc"](p, t, torch.ones_like(w)))
+    unseen = sheet("auc", 99)
+    assert grade(SOLVED["auc"], unseen, 5) == 5 and grade(STUBS["auc"], unseen, 5) == 0
+    assert 0 < grade(half, unseen, 5) < 5 and grade("no function", unseen, 5) == 0
 
 
 # ---- the notebooks ----

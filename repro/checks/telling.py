@@ -75,7 +75,8 @@ def _mistake(sheet, tried):
 def _made(told, sheet, tried):
     """Whether a mistake explains all outcomes.
 
-    A case in which only the student's result is not finite counts for neither side: then two others have to speak for the mistake.
+    A case in which only the student's result is not finite counts for neither side; then two others have to speak for the mistake, and
+    such cases are no more than half.
     """
     silent, speaking = 0, 0
     for case, outcome in tried:
@@ -86,7 +87,7 @@ def _made(told, sheet, tried):
             silent += 1
         else:
             return False
-    return speaking >= (2 if silent else 1)
+    return speaking >= (2 if silent else 1) and 2 * silent <= len(tried)
 
 
 def _not_finite(sheet, outcome):
