@@ -1,12 +1,17 @@
 """Every check on its solution, its stub and every mistake that it names; and the notebooks that they stand in."""
 
 import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 
-from repro import decoding, encoding
+from repro import decoding, encoding, paths
 from repro.__main__ import main
 from repro.checks import cases, check, grade
 from repro.checks import notebooks as exercises
@@ -206,7 +211,7 @@ def test_grades_are_shares_of_the_cases():
 def test_every_exercise_stands_in_a_notebook():
     assert set(SOLVED) == set(STUBS) == set(EXERCISES)
     numbers = [path.name[:2] for path in exercises.sources()]
-    assert numbers == ["01", "02", "03", "04", "05", "06", "08", "09"]
+    assert numbers == ["00", "01", "02", "03", "04", "05", "06", "08", "09"]
 
 
 @pytest.mark.parametrize("source", exercises.sources(), ids=lambda path: path.stem)
@@ -214,30 +219,145 @@ def test_students_notebooks_are_those_of_the_solutions(source):
     """`python -m repro exercises` writes them anew."""
     student = exercises.read(exercises.FOLDER / source.name)
     assert student == exercises.student_version(exercises.read(source))
-    text = json.dumps(student)
-    assert "SOLUTION" not in text and exercises.STUB in text
+    assert "SOLUTION" not in json.dumps(student) and not exercises.edited(exercises.FOLDER / source.name)
+
+
+def test_every_function_has_two_hints_and_a_reason_and_every_question_an_answer():
+    counts = Counter()
+    for path in exercises.sources():
+        tags = [exercises.tag(cell) for cell in exercises.read(path)["cells"]]
+        counts.update(tags)
+        for place, tag in enumerate(tags):
+            if tag == "question":
+                assert tags[place : place + 3] == ["question", "reply", "answer"], path.name
+        hints = [exercises.text(cell) for cell in exercises.read(path)["cells"] if exercises.tag(cell) == "hint"]
+        assert all(hint.count("<details>") == 2 for hint in hints)
+    assert counts["hint"] == counts["why"] == len(EXERCISES) and counts["question"] == 44
+
+
+def test_the_questions_of_the_pages_are_those_at_the_pages_ends():
+    cells = exercises.read(exercises.sources()[0])["cells"]
+    asked = [exercises.text(cell).split("** ", 1)[1] for cell in cells if exercises.tag(cell) == "question"]
+    found = []
+    for page in sorted(paths.NOTEBOOKS.glob("*.ipynb")):
+        last = exercises.text(exercises.read(page)["cells"][-1])
+        numbered = re.findall(r"^\d\. ((?:.+\n?)(?:   .+\n?)*)", last, flags=re.M)
+        found += [" ".join(one.split()) for one in numbered]
+    assert asked == found
 
 
 def test_a_mark_without_its_end_is_refused():
     cell = {"cell_type": "code", "source": [exercises.BEGIN], "metadata": {}}
     with pytest.raises(ValueError, match="without its"):
-        exercises.student_version({"cells": [cell]})
+        exercises.student_version({"cells": [cell], "metadata": {}})
 
 
-def test_the_export_for_nbgrader(tmp_path, capsys):
-    """Marked as nbgrader's schema has it, each id once; what it clears and grades is what students get."""
-    assert main(["exercises", "--nbgrader", str(tmp_path)]) == 0
-    written = sorted(tmp_path.glob("source/*/*.ipynb"))
+def test_nothing_that_somebody_edited_is_written_over(tmp_path, capsys):
+    for arguments in (["--course", str(tmp_path)], ["--nbgrader", str(tmp_path)]):
+        assert main(["exercises", *arguments]) == 0
+        made = next(path for path in sorted(tmp_path.rglob("*.ipynb")) if str(path) in capsys.readouterr().out)
+        assert main(["exercises", *arguments]) == 0, "what nobody edited is made anew"
+        notebook = exercises.read(made)
+        notebook["cells"][0]["source"] = ["# My own title"]
+        made.write_text(json.dumps(notebook))
+        assert main(["exercises", *arguments]) == 1
+        said = capsys.readouterr().err
+        assert f"{made} was edited since it was made" in said and len(said.splitlines()) == 1
+        assert exercises.read(made)["cells"][0]["source"] == ["# My own title"]
+        assert main(["exercises", *arguments, "--force"]) == 0 and not exercises.edited(made)
+
+
+# ---- a course ----
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("course")
+    assert main(["exercises", "--course", str(folder)]) == main(["exercises", "--nbgrader", str(folder)]) == 0
+    return folder
+
+
+def solution_lines():
+    """Lines of code that solve something, from the notebooks and from the exercises' modules."""
+    for path in exercises.sources():
+        for cell in exercises.read(path)["cells"]:
+            found = re.search(rf"{exercises.BEGIN}\n(.*?){exercises.END}", exercises.text(cell), flags=re.S)
+            yield from (line.strip() for line in found[1].splitlines() if len(line) > 12) if found else ()
+
+
+def test_what_is_handed_out_holds_no_solution(course):
+    handed = {path: path.read_text(encoding="utf-8") for path in (course / "handout").rglob("*") if path.is_file()}
+    assert len(handed) == len(exercises.sources()) + 6
+    lines = set(solution_lines())
+    assert len(lines) > 15
+    for path, content in handed.items():
+        assert not any(json.dumps(line)[1:-1] in content for line in lines), path
+        assert path.suffix != ".ipynb" or "](../" not in content and "details><summary>An answer" not in content
+    teacher = "".join(path.read_text(encoding="utf-8") for path in (course / "teacher").glob("*.ipynb"))
+    assert all(json.dumps(line, ensure_ascii=False)[1:-1] in teacher for line in lines)
+
+
+def test_answers_are_the_teachers_to_show(tmp_path):
+    assert main(["exercises", "--course", str(tmp_path), "--answers"]) == 0
+    shown = (tmp_path / "handout" / "04_gradient.ipynb").read_text(encoding="utf-8")
+    assert "<summary>An answer</summary>" in shown and "<summary>The solution, and why</summary>" in shown
+
+
+def run_in(folder, code):
+    """What code prints that runs where a course's notebook lies, as in a kernel that was started there."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+AUC = """
+def auc(predicted, true, weights):
+    return 1 - (weights * (predicted - true).norm(dim=1).clamp(max=150)).sum() / weights.sum() / 150
+"""
+
+
+def test_checks_run_where_no_solution_is(course):
+    code = f"from repro.checks import check\n{AUC}\nprint(check(auc))\nprint(check(lambda p, t, w: (p - t).norm(), 'auc'))"
+    said = run_in(course / "handout", code)
+    assert "✓ auc: right in all 12 cases" in said and "✗ auc, the distances 5, 20 and 200 by hand" in said
+    for name in ("repro.checks.exercises", "repro.evaluation.raw_accuracy", "repro.encoding"):
+        assert "ModuleNotFoundError" in run_in(course / "handout", f"import {name}")
+
+
+def grading(course, stem, name):
+    """The folder and the code that nbgrader runs to grade a function."""
+    path = course / "source" / stem / f"{stem}.ipynb"
+    cells = exercises.read(path)["cells"]
+    cell = next(one for one in cells if one["metadata"]["nbgrader"]["grade_id"] == f"check_{name}")
+    *before, last, _ = exercises.text(cell).splitlines()
+    return path.parent, "\n".join([*before, f"print('points', {last})"])
+
+
+def test_grades_of_unseen_cases(course):
+    folder, code = grading(course, "06_raw_accuracy", "auc")
+    assert "points 5.0" in run_in(folder, AUC + code)
+    points = run_in(folder, AUC.replace("weights * ", "").replace("weights.sum()", "len(weights)") + code)
+    assert 0 < float(points.split()[-1]) < 5, "some cases have equal weights"
+    for cheat in (
+        "    from repro.checks.exercises import EXERCISES\n    return EXERCISES['auc'].solution(predicted, true, weights)",
+        "    from repro.checks import EXERCISES\n    return EXERCISES['auc'].solution(predicted, true, weights)",
+        "    from repro.evaluation.raw_accuracy import auc\n    return auc(predicted, true, weights)",
+        "    from repro.checks import _sheets\n    cases = _sheets(0)['auc'].cases\n"
+        "    return next(float(c.accepted[0][0]) for c in cases if c.arguments[0].equal(predicted))",
+    ):
+        said = run_in(folder, f"def auc(predicted, true, weights):\n{cheat}\n{code}")
+        assert "points" in said and float(said.split()[-1]) <= 0.5, cheat  # the example by hand is the same for all
+
+
+def test_the_export_for_nbgrader(course):
+    """Marked as nbgrader's schema has it, each id once; every function is graded, every answer in words has points."""
+    written = sorted(course.glob("source/*/*.ipynb"))
     assert [path.parent.name for path in written] == [path.stem for path in exercises.sources()]
+    graded, replies = set(), 0
     for path in written:
         marks = [cell["metadata"]["nbgrader"] for cell in exercises.read(path)["cells"]]
         assert len({mark["grade_id"] for mark in marks}) == len(marks)
-        names = {mark["grade_id"] for mark in marks if mark["solution"]}
-        graded = {mark["grade_id"] for mark in marks if mark["grade"]}
-        assert names and graded == {f"check_{name}" for name in names}
-        for cell in exercises.read(path)["cells"]:
-            if cell["metadata"]["nbgrader"]["grade"]:
-                space = dict(SOLVED, check=check)
-                exec("".join(cell["source"]), space)
-                with pytest.raises(AssertionError, match="not tried yet"):
-                    exec("".join(cell["source"]), dict(STUBS, check=check))
+        assert all(("points" in mark) == mark["grade"] and mark["locked"] != mark["solution"] for mark in marks)
+        graded |= {mark["grade_id"] for mark in marks if mark["grade"] and not mark["solution"]}
+        replies += sum(mark["grade"] and mark["solution"] for mark in marks)
+    assert graded == {f"check_{name}" for name in EXERCISES} and replies == 44

@@ -16,7 +16,7 @@ def annealed_mean(logits, bins, temperature):
 
 
 def _logits(rng, count, bins, reach):
-    return single(rng.normal(0, reach, (count, bins)))
+    return single(np.round(rng.normal(0, reach, (count, bins)), 2))
 
 
 def _sure(rng, count, bins):
@@ -24,7 +24,7 @@ def _sure(rng, count, bins):
     logits = rng.normal(0, 150, (count, bins))
     best = logits.argmax(1)
     logits[np.arange(count), best] += 60
-    return single(logits)
+    return single(np.round(logits))
 
 
 def draw(rng):
