@@ -28,6 +28,23 @@ from repro.checks.notebooks import (
 )
 
 CODE_POINTS, TEXT_POINTS = 5, 2  # of a function, and of an answer in words
+ALONE = '''"""The checks of a course, without solutions."""
+
+import sys
+from importlib.machinery import PathFinder
+
+
+class Alone:
+    """Keeps another installation of the library, which solves the exercises, from filling in what is not here."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.startswith("repro.") and PathFinder.find_spec(name, path) is None:
+            raise ModuleNotFoundError(f"{name} does not belong to the course", name=name)
+
+
+sys.meta_path.insert(0, Alone)
+'''
 HANDED_ON = ("__init__.py", "cases.py", "running.py", "telling.py")  # of this folder, beside the cases
 
 
@@ -112,7 +129,7 @@ def _write_package(folder, names, seed):
     """The package `repro` that a course's notebooks import, with the cases of some exercises."""
     room = folder / "repro" / "checks"
     room.mkdir(parents=True, exist_ok=True)
-    (folder / "repro" / "__init__.py").write_text('"""The checks of a course, without solutions."""\n', encoding="utf-8")
+    (folder / "repro" / "__init__.py").write_text(ALONE, encoding="utf-8")
     for name in HANDED_ON:
         shutil.copy(Path(__file__).with_name(name), room / name)
     (room / HANDED_OUT.name).write_text(write_sheets([sheet(name, seed) for name in names]), encoding="utf-8")
