@@ -133,7 +133,7 @@ def smoothed_prior(file, photos, size, bins, wanted, fabric):
     if fabric.broadcast(file.exists()):
         return torch.from_numpy(np.load(file)["smoothed"])
     colors = true_colors(photos, size, wanted.photographs, fabric.global_rank, fabric.world_size)
-    prior = empirical_prior(colors, bins, wanted.soft, lambda counts: summed(counts, fabric))
+    prior = empirical_prior(colors, bins, wanted.soft, lambda counts: summed(counts, fabric), wanted.neighbours)
     smoothed = smooth(prior, bins, wanted.smoothing)
     if fabric.global_rank == 0:
         content = io.BytesIO()
