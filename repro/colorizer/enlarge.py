@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from repro.color import lab_to_rgb, rgb8_to_lightness
+from repro.color import lab_to_rgb_at_its_lightness, rgb8_to_lightness
 from repro.examples import STRIDE
 
 STRIP = 1 << 19  # pixels worked on at once at full resolution
@@ -34,7 +34,7 @@ def join(photo, ab, guide=None):
         lab[..., 1:] = (rows[strip] @ offset @ columns).permute(1, 2, 0)
         if slope is not None:
             lab[..., 1:] += (rows[strip] @ slope @ columns).permute(1, 2, 0) * lab[..., :1]
-        result[strip] = (lab_to_rgb(lab) * 255).round_().to(torch.uint8).numpy()
+        result[strip] = (lab_to_rgb_at_its_lightness(lab) * 255).round_().to(torch.uint8).numpy()
     return result
 
 
