@@ -24,9 +24,9 @@ def add(commands):
         help="a trained model, as outputs/models/rebalanced.safetensors of your last run; or regression, "
         "regression_finetuned, classification, rebalanced, encoder (default), which come along",
     )
-    command.add_argument("--decoding", choices=("annealed", "mean", "mode"), default="annealed")
+    command.add_argument("--decoding", choices=("annealed", "mean", "mode"), help="in place of what the weights name")
     command.add_argument(
-        "--temperature", type=float, default=0.38, metavar="T", help="of the annealed mean, default .38"
+        "--temperature", type=float, metavar="T", help="of the annealed mean, in place of what the weights name"
     )
     command.set_defaults(run=colorize)
 
@@ -37,7 +37,7 @@ def colorize(options):
     from repro.colorizer.weights import WeightsError
     from repro.datasets.photographs import PhotoError, read_photo
 
-    if not options.temperature > 0:
+    if options.temperature is not None and not options.temperature > 0:
         return fail(
             f"--temperature must be positive, got {options.temperature:g}; for its limit 0 use --decoding mode"
         )
