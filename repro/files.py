@@ -24,6 +24,15 @@ def read_file(path):
     return Path(path).read_bytes()
 
 
+def identity(path):
+    """The same for a file and for all links to it."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(path)
+
+
 def write_atomically(path, content):
     """Write bytes to a temporary file, sync, rename: after a crash or a full disk the old file is still
     whole.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image, ImageCms
 
-from repro.files import read_file, write_atomically
+from repro.files import identity, write_atomically
 
 _MARK = "repro colorize, from the file with sha256 "
 _LONGEST_NAME = 255  # bytes, on nearly every disk
@@ -33,8 +33,10 @@ def fingerprint(data):
 
 def original_of(path):
     """The fingerprint of the original that a result was made from; None if it is no whole result of ours."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return None
     try:
-        with Image.open(BytesIO(read_file(path)), formats=("JPEG", "PNG")) as image:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
             made_by = str(image.getexif().get(ExifTags.Base.ProcessingSoftware, ""))
             if not made_by.startswith(_MARK):
                 return None
@@ -57,7 +59,7 @@ class Places:
 
     def __init__(self, out, sources, overwrite=False):
         self.out, self.overwrite = Path(out), overwrite
-        self._originals = {_folded(os.path.realpath(path)) for path, _ in sources}
+        self._originals = {identity(path) for path, _ in sources}
         folders = {parent for _, inside in sources for parent in (self.out / inside).parents}
         self._taken = {_folded(os.path.realpath(folder)) for folder in folders}
         self._before = {}  # folder -> the names in it before we wrote there
@@ -74,7 +76,7 @@ class Places:
         for name in _names(inside.stem + "-colored" * beside, suffix):
             path = folder / name
             key = _folded(os.path.join(os.path.realpath(folder), name))
-            if key in self._taken or key in self._originals:
+            if key in self._taken or identity(path) in self._originals:
                 continue
             free = _folded(name) not in self._names_before(folder) or (self.overwrite and path.is_file())
             if free or original_of(path) == digest:

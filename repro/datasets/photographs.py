@@ -63,7 +63,7 @@ def read_photo(path_or_bytes, name=None):
     """
     is_bytes = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
     name = name or ("bytes" if is_bytes else os.fspath(path_or_bytes))
-    data = bytes(path_or_bytes) if is_bytes else _file_bytes(path_or_bytes, name)
+    data = bytes(path_or_bytes) if is_bytes else file_bytes(path_or_bytes, name)
     _refuse_raw(name)
     if not data:
         raise PhotoError(name, "the file is empty")
@@ -81,7 +81,8 @@ def _refuse_raw(name):
         raise PhotoError(name, "a camera's raw file cannot be read here; develop it to TIFF or JPEG first")
 
 
-def _file_bytes(path, name):
+def file_bytes(path, name):
+    """The bytes of a photograph's file, which errors call `name`.  Raises PhotoError if they cannot be had."""
     try:
         return read_file(path)
     except MemoryError as error:
