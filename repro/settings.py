@@ -330,8 +330,14 @@ def checked(name, value, kind):
     if wanted is tuple and isinstance(value, list):
         value = tuple(value)
     if type(value) is not wanted or wanted is float and not math.isfinite(value) or not holds(value):
-        raise SettingsError(f"{name} must be {words}, got {value!r}")
+        raise SettingsError(f"{name} must be {words}, got {_shown(value)}")
     return value
+
+
+def _shown(value):
+    """A value as an error quotes it: a hundred letters at most."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def check_record(record):

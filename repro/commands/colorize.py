@@ -60,6 +60,8 @@ def colorize(options):
             failed += 1
             print(f"skipped {error}", file=sys.stderr)
             continue
+        except WeightsError as error:
+            return fail(error)
         except OSError as error:
             return fail(
                 f"cannot write {target}: {error.strerror}; {number - 1 - failed} of {len(pairs)} are done"
