@@ -85,6 +85,8 @@ def color_all(model, originals, places):
             count["skipped"] += 1
             heard &= say(f"skipped {error}", sys.stderr)
             continue
+        except WeightsError as error:
+            return fail(error)
         except OSError as error:
             return fail(
                 f"cannot write {path.name} to {places.out}: {error.strerror or error}; {count['coloured']} of {len(originals)} are "
