@@ -63,12 +63,11 @@ class Colorizer:
         Raises WeightsError if the file is missing, broken or made for other bins, ValueError for an option
         that cannot be.
         """
-        options = check_options(options)
+        given = check_options({name: value for name, value in options.items() if value is not None})
         path = DEFAULT if path is None else path
         path = PRETRAINED / f"{path}.safetensors" if path in MODELS else path
         bins = ab_bins()
         network, header, _ = load_weights(path, bins)
-        given = {name: value for name, value in options.items() if value is not None}
         options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | given
         objective = header["objective"]
         return cls(network.to(device), bins, objective, origin=str(path), header=header, **options)
