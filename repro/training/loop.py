@@ -10,7 +10,7 @@ import torch
 from repro.colorizer.weights import save_weights
 from repro.examples import to_example
 from repro.kinds import expect
-from repro.training.batches import check_size, cut, feed_of, shrunk, window_side
+from repro.training.batches import check_size, cut, feed_of, is_array, shrunk, window_side
 from repro.training.checkpoints import (
     KEEP,
     checkpoints,
@@ -256,7 +256,7 @@ def _check(photos, validation, settings, objective, processes):
         settings.batch,
     )
     for split in (photos, validation):
-        if hasattr(split, "shape"):
+        if is_array(split):
             check_size(split, settings.crop)
 
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from itertools import pairwise
 from json import dumps
 
+from repro.examples import STRIDE
 from repro.kinds import (
     OBJECTIVES,
     Decay,
@@ -24,7 +25,8 @@ from repro.settings import KINDS, Recipe, unknown
 class TrainingSettings(Recipe):
     """One training run: the recipe, and what other sections of params.yaml say about it.
 
-    The defaults are the paper's (section 3.1 and the release), which `conf/size/imagenet.yaml` uses.
+    The defaults are the paper's (section 3.1), which `conf/size/imagenet.yaml` uses; the release's own solver
+    has another schedule (see `Recipe`).
 
     Weight decay is stated as in the release, whose loss SUMS over the output pixels of a photograph. Ours
     averages, so Adam is given weight_decay / (crop / 4)^2, which decays exactly as much: a mean loss with
@@ -80,7 +82,7 @@ class TrainingSettings(Recipe):
     @property
     def mean_loss_weight_decay(self):
         """The L2 factor that goes with a loss averaged over pixels."""
-        return self.weight_decay / (self.crop // 4) ** 2
+        return self.weight_decay / (self.crop // STRIDE) ** 2
 
     def key(self):
         """Short name of these settings: a run is continued only by the same settings."""
