@@ -13,21 +13,10 @@ from repro import paths
 from repro.__main__ import main
 from repro.datasets.sources import _SOURCES
 from repro.encoder import NETWORKS as NETWORK_KINDS
+from repro.kinds import LAYERS, NETWORKS, OBJECTIVES, SOURCES
 from repro.network import ColorizationNet
 from repro.objectives import NAMES as OBJECTIVE_NAMES
-from repro.settings import (
-    KINDS,
-    LAYERS,
-    NAMES,
-    NETWORKS,
-    OBJECTIVES,
-    SOURCES,
-    Recipe,
-    SettingsError,
-    change,
-    load_yaml,
-    read,
-)  # fmt: skip
+from repro.settings import KINDS, NAMES, Recipe, SettingsError, change, load_yaml, read
 from repro.training.settings import TrainingSettings, settings_from, settings_of
 
 PARAMS = paths.ROOT / "params.yaml"
