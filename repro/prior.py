@@ -14,14 +14,21 @@ from repro.bins import nearest_bin
 from repro.encoding import soft_encode
 
 
-def empirical_prior(ab_batches, bins, soft=False, summed=lambda counts: counts, neighbours=5):
-    """Share of pixels in each bin.
+def empirical_prior(ab_batches, bins, soft=False, neighbours=5):
+    """Share of pixels in each bin: (Q,) float64 that sums to 1.  Arguments as for `count_colors`.
+
+    Raises ValueError if there was no pixel.
+    """
+    return shares_of(count_colors(ab_batches, bins, soft, neighbours))
+
+
+def count_colors(ab_batches, bins, soft=False, neighbours=5):
+    """How many pixels each bin has.
 
     ab_batches: iterable of (..., 2) float tensors, ab units, of any length: one pass, constant memory.
     bins: (Q, 2).  soft: count soft-encoded colours, as the released prior does, instead of nearest bins, as
-    the paper says.  neighbours: of the soft encoding; the release's prior has 10.  summed: gives the sum over
-    all processes of their counts (Q,), where each counts a part.
-    Returns (Q,) float64 that sums to 1.  Raises ValueError if there was no pixel.
+    the paper says.  neighbours: of the soft encoding; the release's prior has 10.
+    Returns (Q,) float64, which may be added to the counts of other photographs.
     """
     counts = torch.zeros(len(bins), dtype=torch.float64)
     for ab in ab_batches:
@@ -30,7 +37,11 @@ def empirical_prior(ab_batches, bins, soft=False, summed=lambda counts: counts, 
             counts += torch.bincount(indices.flatten(), weights.flatten().double(), len(bins)).cpu()
         else:
             counts += torch.bincount(nearest_bin(ab, bins).flatten(), minlength=len(bins)).cpu()
-    counts = summed(counts)
+    return counts
+
+
+def shares_of(counts):
+    """Counts (Q,) as shares that sum to 1.  Raises ValueError if there was nothing to count."""
     if not counts.sum() > 0:
         raise ValueError("no pixel to estimate a prior from: every photograph was empty, gray or unreadable")
     return counts / counts.sum()

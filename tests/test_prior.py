@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from repro.bins import ab_bins
 from repro.encoding import densify, soft_encode
-from repro.prior import empirical_prior, rebalancing_weights, smooth
+from repro.prior import count_colors, empirical_prior, rebalancing_weights, shares_of, smooth
 
 share = st.just(0.0) | st.floats(1e-9, 1)
 priors = st.lists(share, min_size=2, max_size=40).filter(lambda shares: sum(shares) > 1e-3)
@@ -50,6 +50,14 @@ def test_batches_of_any_length_give_what_one_gives(bins, soft):
     parts = empirical_prior(iter([ab[:3], ab[3:3], ab[3:120].view(9, 13, 2), ab[120:]]), bins, soft)
     assert torch.allclose(at_once, parts, atol=1e-9)
     assert float(at_once.sum()) == pytest.approx(1, abs=1e-12)
+
+
+def test_counts_of_several_processes_add_up(bins):
+    ab = torch.randn(400, 2, generator=torch.Generator().manual_seed(1)) * 30
+    for soft in (False, True):
+        parts = [count_colors([part], bins, soft) for part in ab.split(150)]
+        assert [float(part.sum()) for part in parts] == pytest.approx([150, 150, 100])
+        assert torch.allclose(shares_of(sum(parts)), empirical_prior([ab], bins, soft), atol=1e-12)
 
 
 @pytest.mark.parametrize("batches", [[], [torch.empty(0, 2)]])

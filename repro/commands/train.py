@@ -126,14 +126,15 @@ def smoothed_prior(file, photos, size, bins, wanted, fabric):
     import torch
 
     from repro.files import write_atomically
-    from repro.prior import empirical_prior, rebalancing_weights, smooth
+    from repro.prior import count_colors, rebalancing_weights, shares_of, smooth
     from repro.training.batches import true_colors
     from repro.training.processes import summed
 
     if fabric.broadcast(file.exists()):
         return torch.from_numpy(np.load(file)["smoothed"])
     colors = true_colors(photos, size, wanted.photographs, fabric.global_rank, fabric.world_size)
-    prior = empirical_prior(colors, bins, wanted.soft, lambda counts: summed(counts, fabric), wanted.neighbours)
+    counts = count_colors(colors, bins, wanted.soft, wanted.neighbours)  # of this process's part
+    prior = shares_of(summed(counts, fabric))
     smoothed = smooth(prior, bins, wanted.smoothing)
     if fabric.global_rank == 0:
         content = io.BytesIO()
