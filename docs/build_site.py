@@ -12,7 +12,9 @@ import json
 import re
 import shutil
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,12 +61,25 @@ def executed(name, pages):
     return dict(notebook, cells=cells, metadata={"kernelspec": notebook["metadata"]["kernelspec"]})
 
 
+def modules_of(room):
+    """The modules of a package of the library.  A package that hands names on stands for the modules they come from."""
+    package = import_module(f"repro.{room}")
+    handed_on = {getattr(getattr(package, name), "__module__", None) for name in getattr(package, "__all__", ())}
+    found = [room] if handed_on else []
+    for module in iter_modules(package.__path__, f"{room}."):
+        if f"repro.{module.name}" not in handed_on:
+            found += modules_of(module.name) if module.ispkg else [module.name]
+    return found
+
+
 def reference(title, tells, modules):
     """A page of the reference, Markdown: Sphinx fills it from the code."""
     if isinstance(modules, str):
-        files = sorted((ROOT / "repro" / modules).glob("[!_]*.py"))
-        modules = [f"{modules}.{file.stem}" for file in files if file.stem != "command"]
-    parts = [f"## repro.{name}\n\n```{{eval-rst}}\n.. automodule:: repro.{name}\n```" for name in modules]
+        modules = modules_of(modules)
+    parts = []
+    for name in modules:
+        handed_on = "\n   :imported-members:" if (ROOT / "repro" / name.replace(".", "/")).is_dir() else ""
+        parts.append(f"## repro.{name}\n\n```{{eval-rst}}\n.. automodule:: repro.{name}{handed_on}\n```")
     return "\n\n".join([f"# {title}", tells, *parts]) + "\n"
 
 

@@ -4,7 +4,7 @@ import ipywidgets
 import numpy as np
 import torch
 
-from repro.pages import figures
+from repro.pages import figures, show
 from repro.pages.widgets import Pointer
 
 
@@ -72,7 +72,7 @@ def test_lightness_only_keeps_lightness_and_loses_color(photos):
 
 def test_table_cells(monkeypatch):
     shown = []
-    monkeypatch.setattr(figures, "display", lambda page: shown.append(page.data))
+    monkeypatch.setattr(show, "display", lambda page: shown.append(page.data))
     figures.show_table(["", "x"], [["a<b", 1.23456], ["c", None]], "caption")
     assert "a&lt;b" in shown[0] and "1.235" in shown[0] and "&mdash;" in shown[0]
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from repro import initialization
 from repro.datasets.world import WorldSource
-from repro.examples import to_example
+from repro.examples import centred, to_example
 from repro.initialization import gradient_ratios, kmeans_initialize, sample_patches, set_centroids
 from repro.network import ColorizationNet, convolutions
 
@@ -126,7 +126,7 @@ def test_the_transposed_layer_answers_a_patch_of_2_by_2_with_a_block_of_2_by_2(m
 def test_weights_are_centroids_of_the_layers_own_patches(lightness):
     """Whitened, every centroid is the mean of the patches nearest to it."""
     layer = nn.Conv2d(1, 6, 3, padding=1)
-    features = (lightness - 50) / 100
+    features = centred(lightness)
     with torch.no_grad():
         set_centroids(layer, features, torch.Generator().manual_seed(0))
     patches = sample_patches(

@@ -100,10 +100,10 @@ def test_the_reference_says_what_the_code_says(site):
     pages = {path.stem: path.read_text() for path in (site / "reference").glob("*.html")}
     for page, names in {
         "method": ("color.rgb_to_lab", "bins.ab_bins", "encoding.soft_encode", "prior.smooth", "decoding.annealed_mean"),
-        "colorizer": ("colorizer.Colorizer.load", "colorizer.Colorizer.colorize", "weights.load_weights"),
-        "datasets": ("datasets.sources.open_source", "datasets.photographs.read_photo"),
+        "colorizer": ("colorizer.Colorizer.load", "colorizer.Colorizer.colorize", "colorizer.weights.load_weights"),
+        "datasets": ("datasets.sources.open_source", "datasets.photographs.read_photo", "datasets.world.WorldSource"),
         "training": ("training.loop.train",),
-        "evaluation": ("evaluation.raw_accuracy.auc", "evaluation.bootstrap.bootstrap"),
+        "evaluation": ("evaluation.raw_accuracy.auc", "evaluation.intervals.bootstrap"),
     }.items():
         assert not [name for name in names if f'id="repro.{name}"' not in pages[page]]
     together = "".join(pages.values())

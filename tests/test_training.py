@@ -28,7 +28,7 @@ from repro.training.batches import (
     windows,
 )
 from repro.training.loop import TrainingDiverged, train
-from repro.training.networks import build_network
+from repro.training.networks import build_network, faded, grainy
 from repro.training.processes import open_fabric
 from repro.training.settings import TrainingSettings, learning_rate
 
@@ -290,9 +290,9 @@ def test_crops_grow_by_share():
 
 def test_faded_prints_keep_their_order_and_their_range(lightness):
     torch.manual_seed(0)
-    pale = loop.faded(lightness, 0.2)
+    pale = faded(lightness, 0.2)
     assert 0 <= float(pale.min()) and float(pale.max()) <= 100
-    spans = [float(loop.faded(torch.tensor([[[[0.0, 100.0]]]]), 0.2).diff()) for _ in range(200)]
+    spans = [float(faded(torch.tensor([[[[0.0, 100.0]]]]), 0.2).diff()) for _ in range(200)]
     assert 60 <= min(spans) < 70 and 90 < max(spans) <= 100  # each end moves by up to 20
     flat, faint = lightness[0].flatten(), pale[0].flatten()
     assert torch.equal(flat.argsort(stable=True), faint.argsort(stable=True))
@@ -380,13 +380,13 @@ def test_grain():
     """Of a photograph's own deviation, between none and the most; the same for the same random state."""
     plain = torch.full((200, 1, 32, 32), 50.0)
     torch.manual_seed(0)
-    found = loop.grainy(plain, 4.0)
+    found = grainy(plain, 4.0)
     level = found.std((1, 2, 3))
     assert float(level.max()) < 4.5 and float(level.min()) < 0.3
     assert float(level.mean()) == pytest.approx(2, abs=0.2)
     assert float((found - plain).mean()) == pytest.approx(0, abs=0.02)
     torch.manual_seed(0)
-    assert torch.equal(loop.grainy(plain, 4.0), found)
+    assert torch.equal(grainy(plain, 4.0), found)
 
 
 def test_the_running_average_by_hand(photos, held_out, tmp_path):

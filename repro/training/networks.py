@@ -7,8 +7,8 @@ from repro.colorizer.weights import load_weights
 from repro.encoder import NETWORKS, load_encoder
 from repro.examples import to_example
 from repro.initialization import kmeans_initialize, random_initialize
+from repro.kinds import expect
 from repro.training.batches import sample_crops
-from repro.training.settings import expect
 
 SAMPLE = 48  # photographs that initialisation looks at
 

@@ -1,6 +1,6 @@
 """The scenes of the painted world: how things are put together, in two worlds of different composition.
 
-Each scene class is a function that paints on a `repro.datasets.world.Canvas`, back to front. It decides what
+Each scene class is a function that paints on a `repro.datasets.world.draw.Canvas`, back to front. It decides what
 stands where and how large; colours are drawn later, so nothing here can tell anything about them.
 """
 
