@@ -67,9 +67,7 @@ def colorize(options):
                 f"cannot write {target}: {error.strerror}; {number - 1 - failed} of {len(pairs)} are done"
             )
         left = (time.monotonic() - began) / number * (len(pairs) - number)
-        print(
-            f"[{number}/{len(pairs)}] {target}" + (f"  ({left:.0f} s left)" if left >= 5 else ""), flush=True
-        )
+        print(f"[{number}/{len(pairs)}] {target}" + (f"  ({left:.0f} s left)" if left >= 5 else ""), flush=True)
     print(f"{len(pairs) - failed} coloured, {failed} skipped")
     return 1 if failed else 0
 
