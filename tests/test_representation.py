@@ -213,7 +213,7 @@ def test_sampling_errors():
         targets = np.where(rng.random((150, 2)) < 0.4, 1, -1)
         return targets + rng.normal(0, 2, targets.shape), targets
 
-    apart = np.std([rep.mean_average_precision(*sample()) for _ in range(200)])
+    apart = np.std([mean_average_precision(*sample()) for _ in range(200)])
     assert rep.sampling_error(*sample()) == pytest.approx(apart, rel=0.35)
 
 

@@ -75,6 +75,7 @@ def colorize(options):
 
 def color_all(model, originals, places):
     """Colour [(path, name within --out)], each named in a line; returns the exit code."""
+    from repro.colorizer.weights import WeightsError
     from repro.datasets.photographs import PhotoError
 
     count, heard, began = Counter(), True, time.monotonic()
@@ -106,6 +107,7 @@ def color_one(model, path, inside, places):
     Raises PhotoError for whatever concerns this one alone, OSError where no other could be written either.
     """
     from repro.colorizer.results import fingerprint, pages_of, save_result
+    from repro.colorizer.weights import WeightsError
     from repro.datasets.photographs import PhotoError, file_bytes, read_photo
     from repro.files import quiet_libraries
 
@@ -117,7 +119,7 @@ def color_one(model, path, inside, places):
                 return "there already", f"{target} is there already (--overwrite colours it anew)"
             photo, pages = read_photo(data, path), pages_of(data)
             save_result(model.colorize(photo), target, data)
-    except PhotoError:
+    except (PhotoError, WeightsError):
         raise
     except OSError as error:
         if error.errno in _DISK_IS_FULL or not os.access(places.out, os.W_OK):

@@ -17,7 +17,7 @@ from webdataset.tariterators import group_by_keys
 
 from repro.datasets.fetching import LARGEST, ShardError, fetch
 from repro.datasets.folder import SPLITS, check_split
-from repro.settings import check_record, checked, whole
+from repro.kinds import check_record, checked, whole
 
 MANIFEST, VERSION = "manifest.json", 1
 PARTS = ("jpg", "cls", "txt")  # of a record

@@ -20,12 +20,7 @@ from scipy import stats
 from torch.nn import functional
 
 from repro.color import rgb8_to_lightness
-from repro.evaluation.quality import (  # noqa: F401  (some are handed on to pages)
-    average_precision,
-    mean_average_precision,
-    sampling_error,
-    score,
-)
+from repro.evaluation.quality import sampling_error, score
 from repro.initialization import kmeans_initialize, random_initialize, refresh_batch_statistics
 from repro.network import ColorizationNet
 
@@ -295,8 +290,7 @@ def untrained(kind, width, lightness, seed=0):
 
 
 def by_network(found):
-    """{network: {layer: mean quality ..., "best_layer", "best": its mean, "spread": over seeds, "low", "high"}} of
-    a list of LayerQuality.
+    """{network: {layer: mean quality ..., "best_layer", "best": its mean, "spread": over seeds, "low", "high"}}.
 
     The best layer is the one that is best on validation photographs, so the test photographs do not choose what
     they measure.  low, high: 95 % interval of "best", over other seeds and other test photographs.
@@ -308,19 +302,16 @@ def by_network(found):
     for network, layers in grouped.items():
         means = {layer: float(np.mean([row.quality for row in rows])) for layer, rows in layers.items()}
         best = max(layers, key=lambda layer: np.mean([row.validation for row in layers[layer]]))
-        around, reach = deviation([row.quality for row in layers[best]]), _reach(layers[best])
-        low, high = max(means[best] - reach, 0.0), min(means[best] + reach, 1.0)
-        result[network] = means | {
-            "best_layer": best, "best": means[best], "spread": around, "low": low, "high": high
-        }  # fmt: skip
+        mean, reach = means[best], _reach(layers[best])
+        result[network] = means | {"best_layer": best, "best": mean}
+        result[network] |= {"spread": deviation([row.quality for row in layers[best]])}
+        result[network] |= {"low": max(mean - reach, 0.0), "high": min(mean + reach, 1.0)}
     return result
 
 
 def _reach(rows):
-    """Half of the 95 % interval of a layer's mean quality: t with Welch and Satterthwaite's degrees of freedom.
-
-    All seeds are measured on the same test photographs, so more seeds do not make that part of the error less.
-    """
+    """Half of the 95 % interval of a layer's mean quality: t with Welch and Satterthwaite's degrees of freedom."""
+    # all seeds are measured on the same test photographs, so more seeds do not make that part of the error less
     sample = float(np.mean([row.error**2 for row in rows]))
     if len(rows) < 2:
         return 1.96 * math.sqrt(sample)
