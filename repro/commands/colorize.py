@@ -63,9 +63,10 @@ def colorize(options):
         return fail(f"no photographs in {', '.join(options.photos)}")
     try:
         model = Colorizer.load(options.weights, decoding=options.decoding, temperature=options.temperature)
-        require_writable(out)
     except (FileNotFoundError, WeightsError) as error:
         return fail(error)
+    try:
+        require_writable(out)
     except OSError as error:
         return fail(f"cannot write to {out}: {error.strerror or error}; choose another --out")
     said = [say(f"weights: {model.description}")]
@@ -142,8 +143,8 @@ def find_originals(given, out):
     """What is to be coloured, and what is not: [(path, its name within out)], [(path, why it is passed over)].
 
     Folders keep their inner tree.  A photograph that is named twice, or by a link too, is coloured once.  What
-    an earlier run wrote is passed over: all of `out` where it lies in a folder given, and results that lie
-    beside their originals.
+    an earlier run wrote is passed over: all of `out` where it lies inside a folder given, and otherwise the
+    results in it.
     """
     from repro.colorizer.results import original_of
     from repro.datasets.finding import find_photos
@@ -156,11 +157,11 @@ def find_originals(given, out):
         out_is_inside = is_folder and Path(os.path.realpath(root)) in real_out.parents
         for path in find_photos(root) if is_folder else [root]:
             inside = path.relative_to(root) if is_folder else Path(path.name)
-            folder = Path(os.path.realpath(path.parent))
             first = seen.setdefault(identity(path), path)
-            if out_is_inside and (folder == real_out or real_out in folder.parents):
+            lies_in_out = Path(os.path.realpath(path.parent)).is_relative_to(real_out)
+            if lies_in_out and out_is_inside:
                 passed_over.append((path, f"it lies in {out}, among the results"))
-            elif folder == Path(os.path.realpath((out / inside).parent)) and original_of(path):
+            elif lies_in_out and original_of(path):
                 passed_over.append((path, "it is a result of an earlier run"))
             elif first is not path:
                 if first != path:
