@@ -14,6 +14,7 @@ import torch
 from benchmarks.measure import Figure, best_seconds
 from repro.bins import ab_bins
 from repro.datasets.world import WorldSource
+from repro.examples import STRIDE
 from repro.network import ColorizationNet
 from repro.objectives import NAMES, Objective
 from repro.paths import ROOT
@@ -73,7 +74,7 @@ def step_beside_network(crop, name, batch, steps, rounds):
 def bare_network(settings, outputs, device):
     """A function: one forward and backward pass of the network alone, on data that lie ready."""
     network = ColorizationNet(settings.width, outputs).to(device, memory_format=torch.channels_last)
-    shape = settings.batch, outputs, settings.crop // 4, settings.crop // 4
+    shape = settings.batch, outputs, settings.crop // STRIDE, settings.crop // STRIDE
     lightness = 100 * torch.rand(settings.batch, 1, settings.crop, settings.crop, device=device)
     lightness = lightness.contiguous(memory_format=torch.channels_last)
     gradient = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)

@@ -59,30 +59,39 @@ CELL = 1.0  # ab units: side of a cell of the search table
 REACH = 128  # ab units: the table covers -128..128 in a and b; sRGB stays within -108..98
 
 
-def nearest_bins(points, bins, neighbours, table=None):
+def nearest_bins(points, bins, neighbours):
     """The K nearest bins of each colour, exactly: squared distances (P, K) float32 and indices (P, K) int64.
 
     points: (P, 2) float tensor, ab units, any device.  bins: (Q, 2), best kept on the CPU.  Nearest first.
-    table: of `search_table`, for colours of sRGB: they lie within it, so nothing is asked of the values, which
-    would have the host wait for a GPU.
 
     The bins are few and fixed, so the bins that can be among the K nearest of any point of a unit cell are
     tabulated once; a colour is then compared with about a dozen candidates instead of all Q.
     """
-    points, within = points.float(), table is not None
-    table = table or search_table(bins, neighbours, points.device)
-    side = int(2 * REACH / CELL)
-    cell = ((points + REACH) / CELL).floor()
-    inside = ((cell >= 0) & (cell < side)).all(-1)  # False for NaN too
-    row = torch.where(inside, cell[:, 0] * side + cell[:, 1], 0).long()
-    candidates, a, b = (part.index_select(0, row) for part in table)  # each (P, C)
-    squared, indices = _smallest(points, candidates, a, b, neighbours)
-    if not within and not inside.all():  # beyond the table: rare, so compared with every bin
+    points = points.float()
+    squared, indices, inside = _nearest_within(points, search_table(bins, neighbours, points.device), neighbours)
+    if not inside.all():  # beyond the table: rare, so compared with every bin
         far = ~inside
         every = torch.arange(len(bins), device=points.device).expand(int(far.sum()), -1)
         a, b = bins.to(points).t()[:, None]
         squared[far], indices[far] = _smallest(points[far], every, a, b, neighbours)
     return squared, indices
+
+
+def nearest_bins_of_srgb(points, table, neighbours):
+    """`nearest_bins` of colours that sRGB has, by a table of `search_table`: as these lie within it, nothing is asked
+    of their values, so that a GPU's host never waits."""
+    squared, indices, _ = _nearest_within(points.float(), table, neighbours)
+    return squared, indices
+
+
+def _nearest_within(points, table, neighbours):
+    """Squared distances (P, K) and indices (P, K), right where the table reaches, and where that is: (P,) bool."""
+    side = int(2 * REACH / CELL)
+    cell = ((points + REACH) / CELL).floor()
+    inside = ((cell >= 0) & (cell < side)).all(-1)  # False for NaN too
+    row = torch.where(inside, cell[:, 0] * side + cell[:, 1], 0).long()
+    candidates, a, b = (part.index_select(0, row) for part in table)  # each (P, C)
+    return *_smallest(points, candidates, a, b, neighbours), inside
 
 
 def _smallest(points, candidates, a, b, neighbours):

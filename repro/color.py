@@ -48,10 +48,31 @@ def rgb_to_lab(rgb01):
         raise ValueError(
             f"rgb01 must lie in 0..1, but reaches {float(rgb.detach().max()):g}; divide 0..255 by 255"
         )
-    linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055).clamp_min(0) ** 2.4, rgb / 12.92)
-    xyz = linear @ _matrices(rgb.device)[0]  # (..., 3), white = 1
-    f = torch.where(xyz > _LINEAR_LIMIT, xyz.clamp_min(_LINEAR_LIMIT) ** (1 / 3), 7.787 * xyz + 16 / 116)
-    x, y, z = f.unbind(-1)
+    xyz = _srgb_to_linear(rgb) @ _matrices(rgb.device)[0]  # (..., 3), white = 1
+    return _lab_of_f(*_f(xyz).unbind(-1))
+
+
+def _srgb_to_linear(srgb):
+    """sRGB 0..1 to linear light, IEC 61966-2-1: float array or tensor of any shape."""
+    where = torch.where if isinstance(srgb, torch.Tensor) else np.where
+    return where(srgb > 0.04045, ((srgb + 0.055) / 1.055).clip(0) ** 2.4, srgb / 12.92)
+
+
+def _f(t):
+    """Lab's f, the cube root with a straight line near 0: float array or tensor of any shape, 0..1."""
+    if isinstance(t, torch.Tensor):
+        where, root = torch.where, t.clip(_LINEAR_LIMIT) ** (1 / 3)
+    else:
+        where, root = np.where, np.cbrt(t)
+    return where(t > _LINEAR_LIMIT, root, 7.787 * t + 16 / 116)
+
+
+def _f_inverse(f):
+    return torch.where(f > 0.2068966, f * f * f, (f - 16 / 116) / 7.787)
+
+
+def _lab_of_f(x, y, z):
+    """Lab (..., 3) from f(X), f(Y), f(Z), tensors (...)."""
     return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), -1)
 
 
@@ -69,8 +90,7 @@ def _lab_to_linear(lab):
     lightness, a, b = lab.float().unbind(-1)
     y = (lightness + 16) / 116
     f = torch.stack((y + a / 500, y, (y - b / 200).clamp_min(0)), -1)
-    xyz = torch.where(f > 0.2068966, f * f * f, (f - 16 / 116) / 7.787)
-    return xyz @ _matrices(lab.device)[1]
+    return _f_inverse(f) @ _matrices(lab.device)[1]
 
 
 def _linear_to_srgb(linear):
@@ -80,8 +100,7 @@ def _linear_to_srgb(linear):
 
 def lightness_to_gray(lightness):
     """The gray of a lightness as a picture has it: L (any shape) in 0..100 to sRGB in 0..1, float32."""
-    f = (lightness.float() + 16) / 116
-    return _linear_to_srgb(torch.where(f > 0.2068966, f * f * f, (f - 16 / 116) / 7.787))
+    return _linear_to_srgb(_f_inverse((lightness.float() + 16) / 116))
 
 
 def in_gamut(lab, tolerance=1e-3):
@@ -128,18 +147,11 @@ def lab_to_rgb_at_its_lightness(lab):
 
 @cache
 def _linear_of_byte():
-    byte = np.arange(256) / 255
-    return np.where(byte > 0.04045, ((byte + 0.055) / 1.055) ** 2.4, byte / 12.92).astype(np.float32)
+    return _srgb_to_linear(np.arange(256) / 255).astype(np.float32)
 
 
-# Lab from f(x), f(y), f(z): L = 116 y - 16, a = 500 (x - y), b = 200 (y - z); as `f @ matrix - (16, 0, 0)`.
+# `_lab_of_f` as `f @ matrix - (16, 0, 0)`, which is faster for arrays.
 _LAB_OF_F = np.array([[0, 500, 0], [116, -500, 200], [0, 0, -200]], np.float32)
-
-
-def _f(t):
-    f = np.cbrt(t)
-    np.copyto(f, np.float32(7.787) * t + np.float32(16 / 116), where=t <= np.float32(_LINEAR_LIMIT))
-    return f
 
 
 def rgb8_to_lab(rgb8):
@@ -150,8 +162,7 @@ def rgb8_to_lab(rgb8):
     A tensor stays on its device and gives a tensor: what a GPU fuses into one pass, without the host waiting.
     """
     if isinstance(rgb8, torch.Tensor):
-        x, y, z = _f_of_tensor(rgb8, _XYZ_ROWS)
-        return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), -1)
+        return _lab_of_f(*_f_of_tensor(rgb8, _XYZ_ROWS))
     lab = _f(_linear_light(rgb8) @ _RGB8_TO_XYZ.T) @ _LAB_OF_F
     lab[..., 0] -= 16
     return lab
@@ -182,14 +193,8 @@ def _check_rgb8(rgb8):
 def _f_of_tensor(rgb8, rows):
     """f of X, Y, Z or some of them: tensor (..., 3) uint8, rows of the matrix -> a list of (...) float32."""
     _check_rgb8(rgb8)
-    rgb = rgb8.float() / 255
-    linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
-    r, g, b = linear.unbind(-1)
-    parts = [row[0] * r + row[1] * g + row[2] * b for row in rows]
-    return [
-        torch.where(t > _LINEAR_LIMIT, t.clamp_min(_LINEAR_LIMIT) ** (1 / 3), 7.787 * t + 16 / 116)
-        for t in parts
-    ]
+    r, g, b = _srgb_to_linear(rgb8.float() / 255).unbind(-1)
+    return [_f(row[0] * r + row[1] * g + row[2] * b) for row in rows]
 
 
 def lab_to_rgb8(lab):

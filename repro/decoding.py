@@ -3,6 +3,9 @@ section 2.3).
 
 H(Z) = E[f_T(Z)],  f_T(z) = exp(log(z) / T) / sum_q exp(log(z_q) / T).  T = 1 is the mean, T -> 0 the mode; T
 = .38 in the paper. The network's logits are log(z) up to a constant, so f_T is a softmax of logits / T.
+
+The authors' Caffe release multiplies the logits by 2.606 = 6 / ln 10, so T = .384, which the paper rounds to .38. Their
+PyTorch release does not scale the logits: it decodes at T = 1, which is the plain mean.
 """
 
 import torch
@@ -11,8 +14,7 @@ import torch
 def annealed_mean(logits, bins, temperature=0.38):
     """Annealed mean of the predicted distribution.
 
-    logits: (N, Q, H, W) float.  bins: (Q, 2) ab units.  temperature: T > 0; the release uses 1 / 2.606 =
-    .384.
+    logits: (N, Q, H, W) float.  bins: (Q, 2) ab units.  temperature: T > 0.
     Returns ab (N, 2, H, W) float32, ab units.  Raises ValueError for shapes that do not match or T <= 0.
     """
     _check(logits, bins)

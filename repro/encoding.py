@@ -6,15 +6,15 @@ The result is kept as indices and weights; the dense (N, 313, H, W) tensor that 
 
 import torch
 
-from repro.bins import nearest_bins
+from repro.bins import nearest_bins, nearest_bins_of_srgb
 
 
-def soft_encode(ab, bins, neighbours=5, sigma=5.0, table=None):
+def soft_encode(ab, bins, neighbours=5, sigma=5.0):
     """Soft-encode colours, exactly.
 
     ab: (..., 2) float tensor, ab units, any device.  bins: (Q, 2).  neighbours: K; the paper says 5, the
     release uses 10.
-    sigma: of the Gaussian exp(-d^2 / (2 sigma^2)), ab units.  table: as for `nearest_bins`.
+    sigma: of the Gaussian exp(-d^2 / (2 sigma^2)), ab units.
     Returns indices (..., K) int64, nearest first, and weights (..., K) float32 that sum to 1.
     Raises ValueError for a wrong shape, K outside 1..Q, or a sigma that is not positive.
     """
@@ -26,11 +26,22 @@ def soft_encode(ab, bins, neighbours=5, sigma=5.0, table=None):
         raise ValueError(f"neighbours must be 1..{len(bins)}, the number of bins, got {neighbours}")
     if not sigma > 0:
         raise ValueError(f"sigma must be positive (ab units), got {sigma}")
-    squared, indices = nearest_bins(ab.reshape(-1, 2), bins, neighbours, table)
+    return _weighted(ab, *nearest_bins(ab.reshape(-1, 2), bins, neighbours), sigma)
+
+
+def soft_encode_srgb(ab, table, neighbours, sigma):
+    """`soft_encode` of colours that sRGB has, by a table of `repro.bins.search_table`: it asks nothing of their
+    values, so that a GPU's host never waits."""
+    return _weighted(ab, *nearest_bins_of_srgb(ab.reshape(-1, 2), table, neighbours), sigma)
+
+
+def _weighted(ab, squared, indices, sigma):
+    """Indices and weights (..., K) from the bins' squared distances and indices (P, K)."""
     # relative to the nearest bin, so that a colour far outside the gamut does not underflow to 0 / 0
     weights = torch.exp((squared[:, :1] - squared) / (2 * sigma**2))
     weights /= weights.sum(1, keepdim=True)
-    return indices.reshape(*ab.shape[:-1], neighbours), weights.reshape(*ab.shape[:-1], neighbours)
+    shape = *ab.shape[:-1], indices.shape[1]
+    return indices.reshape(shape), weights.reshape(shape)
 
 
 def densify(indices, weights, count):

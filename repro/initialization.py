@@ -3,9 +3,13 @@
 
 From input to output, each layer's weights are (1) the k-means centroids of whitened patches of its own input,
 then (2) scaled and shifted channel by channel, so that over the sample every channel has mean `beta` and
-variance 1 before its ReLU. At last (3) whole layers are rescaled against each other, so that the ratio of
+variance 1 before its ReLU. Optionally (3) whole layers are rescaled against each other, so that the ratio of
 gradient to weight is the same in every layer and all of them learn at one pace; what the network computes
 stays the same.
+
+The program that the authors used differs in details. It scales whitened patches to unit length before k-means, its
+beta is .1 by default, and it gives transposed convolutions plain Gaussian weights. Step 3 is a switch there, which
+was off when the authors' AlexNet was started; how the colouriser was started is not known.
 """
 
 import torch
@@ -15,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from repro.examples import centred
-from repro.network import convolutions
+from repro.network import convolutions, normalization
 
 PATCHES = 10_000  # a layer
 
@@ -25,8 +29,8 @@ def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
     """Initialise the network in place from a sample of photographs.
 
     network: a ColorizationNet.  lightness: (N, 1, H, W) float32, 0..100, some 16 photographs or more.
-    beta: the mean of every channel before its ReLU.  rescale: do step 3 as well.  Deterministic given the
-    seed.
+    beta: the mean of every channel before its ReLU.  rescale: do the optional step 3 as well.  Deterministic
+    given the seed.
     Raises ValueError if the sample has no variation, as a blank page, or too few pixels for the network's
     width.
     """
@@ -40,8 +44,8 @@ def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
         convolution = layer[0]
         set_centroids(convolution, features, generator)
         normalize_channels(convolution, features, beta)
-        if len(layer) == 3:
-            layer[2].reset_parameters()
+        if norm := normalization(layer):
+            norm.reset_parameters()
         features = layer(features)
     if rescale:
         equalize_gradient_ratios(network, lightness, generator)
@@ -135,11 +139,12 @@ def equalize_gradient_ratios(network, lightness, generator, rounds=3):
 
     A layer multiplied by s has its gradient divided by s, so its ratio falls by s^4 (the paper's alpha / 2 =
     1 / 4 of the log squared ratio); what is multiplied into one layer is divided out in the next. Batch
-    normalisation undoes any scale before it, so only the layers after the last one must have scales whose
-    product is 1: their ratios' geometric mean is the target.
+    normalisation undoes any scale before it, so only the layers after the last one (all of them, where there is
+    none) must have scales whose product is 1: their ratios' geometric mean is the target.
     """
     names = [name for name, _ in convolutions(network)]
-    tail = [name for name in names if name.startswith("conv8") or name == "out"]
+    normalized = [len(layer) == 3 for layer in network.layers.values()]
+    tail = names[len(normalized) - normalized[::-1].index(True) :] if any(normalized) else names
     for _ in range(rounds):
         ratios = gradient_ratios(network, lightness, generator)
         logs = {name: torch.tensor(ratio, dtype=torch.float64).log() for name, ratio in ratios.items()}
@@ -150,13 +155,13 @@ def equalize_gradient_ratios(network, lightness, generator, rounds=3):
             convolution.weight.mul_(scale)
             carried *= scale
             convolution.bias.mul_(carried)
-            if len(network.layers[name]) == 3:
+            if normalization(network.layers[name]):
                 carried = 1.0
 
 
 def random_initialize(network, kind):
-    """Random weights, zero biases: "he" (normal, scaled by each layer's inputs) or "gaussian" (deviation .01,
-    what the paper compares with)."""
+    """Random weights, zero biases: "he" (normal, scaled by each layer's inputs) or "gaussian" (a plain normal
+    distribution of deviation .01)."""
     for _, convolution in convolutions(network):
         if kind == "he":
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
@@ -168,7 +173,7 @@ def random_initialize(network, kind):
 def refresh_batch_statistics(network, lightness):
     """Set the running statistics of batch normalisation to the sample's, so that evaluation mode works from
     the start."""
-    norms = [layer[2] for layer in network.layers.values() if len(layer) == 3]
+    norms = [norm for layer in network.layers.values() if (norm := normalization(layer))]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

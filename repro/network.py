@@ -31,6 +31,8 @@ class BatchNorm(nn.BatchNorm2d):
     After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph that
     wakes one after all would be divided by its root.  So in evaluation no variance counts as less than DEAD of
     the layer's median; training is untouched.
+
+    It has a scale and a shift for every channel, which Caffe's layer in the authors' release has not.
     """
 
     def forward(self, features):
@@ -52,6 +54,7 @@ class ColorizationNet(nn.Module):
     """
 
     kind = "paper"
+    normalized = True
     depths = {f"conv{block}": f"conv{block}_{len(channels)}" for block, (channels, *_) in BLOCKS.items()} | {
         "conv8": "conv8_3"
     }  # block: its last layer
@@ -70,7 +73,7 @@ class ColorizationNet(nn.Module):
                 convolution = nn.Conv2d(
                     previous, scaled(count), 3, stride if last else 1, padding=dilation, dilation=dilation
                 )
-                norm = [BatchNorm(scaled(count))] if last else []
+                norm = [BatchNorm(scaled(count))] if last and self.normalized else []
                 self.layers[f"conv{block}_{position}"] = nn.Sequential(convolution, nn.ReLU(inplace=True), *norm)
                 previous = scaled(count)
         for position, count in enumerate(DECODER, 1):
@@ -83,7 +86,7 @@ class ColorizationNet(nn.Module):
         self.layers["out"] = nn.Sequential(nn.Conv2d(previous, outputs, 1))
 
     def forward(self, lightness):
-        for _, features in self._activations(lightness):
+        for _, features in self.activations(lightness):
             pass
         return features
 
@@ -100,14 +103,22 @@ class ColorizationNet(nn.Module):
         names = list(self.layers) if names is None else list(names)
         if unknown := set(names) - set(self.layers):
             raise KeyError(f"no layer {sorted(unknown)}; the layers are {list(self.layers)}")
-        return {name: features for name, features in self._activations(lightness) if name in names}
+        return {name: features for name, features in self.activations(lightness) if name in names}
 
-    def _activations(self, lightness):
+    def activations(self, lightness):
+        """(name, activation) of each layer, from input to output."""
         check_lightness(lightness)
         features = centred(lightness)
         for name, layer in self.layers.items():
             features = layer(features)
             yield name, features
+
+
+class UnnormalizedNet(ColorizationNet):
+    """The same network without batch normalisation: what it learns depends on where it starts."""
+
+    kind = "unnormalized"
+    normalized = False
 
 
 def check_lightness(lightness):
@@ -121,6 +132,11 @@ def check_lightness(lightness):
 def convolutions(network):
     """(name, convolution) of every layer from input to output."""
     return [(name, layer[0]) for name, layer in network.layers.items()]
+
+
+def normalization(layer):
+    """The batch normalisation of a layer of the network, or None where it has none."""
+    return next((part for part in layer if isinstance(part, nn.BatchNorm2d)), None)
 
 
 def receptive_fields(network):

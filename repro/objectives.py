@@ -7,7 +7,8 @@ and 2.2).
 
 All are averaged over the pixels of the batch; the release sums over the pixels of a photograph and averages
 over the photographs, which only rescales the loss (see `repro.training.settings` for what that does to weight
-decay).
+decay).  Regression's outputs are ab over 20, so its loss is equation 1 divided by 400 as well; the weight decay is not
+divided with it, and so counts 400 times as much against the loss.
 """
 
 from dataclasses import dataclass, replace
@@ -15,11 +16,16 @@ from dataclasses import dataclass, replace
 import torch
 
 from repro.bins import search_table
-from repro.encoding import soft_encode
+from repro.encoding import soft_encode, soft_encode_srgb
 from repro.examples import has_color
 
 NAMES = ("regression", "classification", "rebalanced")
 REGRESSION_SCALE = 20.0  # ab units per unit of output: about the spread of ab in photographs
+
+
+def gives_ab(name):
+    """Does the network of this objective answer with ab itself, and not with logits of the bins?"""
+    return name == "regression"
 
 
 def soft_cross_entropy(logits, indices, weights, pixel_weights=None, overwrite=False):
@@ -107,7 +113,7 @@ class Objective:
     @property
     def outputs(self):
         """Channels the network must have: 2 or Q."""
-        return 2 if self.name == "regression" else len(self.bins)
+        return 2 if gives_ab(self.name) else len(self.bins)
 
     def on(self, device):
         """The same, with all that a step needs lying on the device; for colours of sRGB alone, as every
@@ -128,9 +134,12 @@ class Objective:
         """What the output is compared with: the pixels' weights v (N, h, w), 0 in photographs without colour,
         and their ab in units of the output, or their soft-encoded indices and weights."""
         seen = has_color(ab).float()[:, None, None].expand(ab.shape[:-1])
-        if self.name == "regression":
+        if gives_ab(self.name):
             return seen, ab / REGRESSION_SCALE
-        indices, weights = soft_encode(ab, self.bins, self.neighbours, self.sigma, self.table)
+        if self.table is None:
+            indices, weights = soft_encode(ab, self.bins, self.neighbours, self.sigma)
+        else:
+            indices, weights = soft_encode_srgb(ab, self.table, self.neighbours, self.sigma)
         if self.class_weights is not None:
             seen = seen * self.class_weights.to(seen)[indices[..., 0]]
         return seen, indices, weights
@@ -138,7 +147,7 @@ class Objective:
     def loss_to(self, output, targets, overwrite=False):
         """The loss, given `targets`.  overwrite: as for `soft_cross_entropy`."""
         seen, *wanted = targets
-        if self.name == "regression":
+        if gives_ab(self.name):
             error = output.permute(0, 2, 3, 1).float() - wanted[0]
             return (seen * 0.5 * error.square().sum(-1)).mean()
         return soft_cross_entropy(output, *wanted, seen, overwrite)

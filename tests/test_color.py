@@ -134,3 +134,41 @@ def test_hull_holds_every_color_and_turns_left():
     ).all()  # ab units: the hull is of 33^3 colours, so between them
     assert hull.min(0) == pytest.approx([-86.18, -107.86], abs=0.02)
     assert hull.max(0) == pytest.approx([98.23, 94.48], abs=0.02)
+
+
+# -- the curve and f stand once --------------------------------------------------------------------------------------
+
+
+def by_numpy(rgb8):
+    """What arrays were converted by before the curve and f were shared with tensors: the same bits."""
+    byte = np.arange(256) / 255
+    linear = np.where(byte > 0.04045, ((byte + 0.055) / 1.055) ** 2.4, byte / 12.92).astype(np.float32)[rgb8]
+    t = linear @ (color.RGB_TO_XYZ / color.WHITE[:, None]).astype(np.float32).T
+    f = np.cbrt(t)
+    np.copyto(f, np.float32(7.787) * t + np.float32(16 / 116), where=t <= np.float32(0.008856))
+    lab = f @ np.array([[0, 500, 0], [116, -500, 200], [0, 0, -200]], np.float32)
+    return lab - np.array([16, 0, 0], np.float32)
+
+
+def by_torch(rgb01):
+    """The same for tensors."""
+    linear = torch.where(rgb01 > 0.04045, ((rgb01 + 0.055) / 1.055).clamp_min(0) ** 2.4, rgb01 / 12.92)
+    t = linear @ torch.tensor((color.RGB_TO_XYZ / color.WHITE[:, None]).T, dtype=torch.float32)
+    f = torch.where(t > 0.008856, t.clamp_min(0.008856) ** (1 / 3), 7.787 * t + 16 / 116)
+    x, y, z = f.unbind(-1)
+    return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), -1)
+
+
+def test_arrays_and_tensors_share_the_formula_to_the_last_bit():
+    rgb01 = torch.from_numpy(CUBE).float() / 255
+    assert np.array_equal(rgb8_to_lab(CUBE), by_numpy(CUBE))
+    assert torch.equal(rgb_to_lab(rgb01), by_torch(rgb01))
+    tensor = rgb8_to_lab(torch.from_numpy(CUBE))
+    assert np.abs(tensor.numpy() - rgb8_to_lab(CUBE)).max() < 1e-3
+
+
+def test_the_curve_has_a_gradient_below_zero_too():
+    """A colour out of gamut, as a network may give: the straight line's slope, not NaN."""
+    rgb01 = torch.tensor([[-0.2, 0.5, 0.0]], requires_grad=True)
+    rgb_to_lab(rgb01)[..., 0].sum().backward()
+    assert rgb01.grad.isfinite().all() and (rgb01.grad > 0).all()

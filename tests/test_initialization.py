@@ -8,9 +8,9 @@ from torch import nn
 
 from repro import initialization
 from repro.datasets.world import WorldSource
-from repro.examples import to_example
+from repro.examples import centred, to_example
 from repro.initialization import gradient_ratios, kmeans_initialize, sample_patches, set_centroids
-from repro.network import ColorizationNet, convolutions
+from repro.network import ColorizationNet, UnnormalizedNet, convolutions
 
 WIDTH = 0.0625
 
@@ -126,7 +126,7 @@ def test_the_transposed_layer_answers_a_patch_of_2_by_2_with_a_block_of_2_by_2(m
 def test_weights_are_centroids_of_the_layers_own_patches(lightness):
     """Whitened, every centroid is the mean of the patches nearest to it."""
     layer = nn.Conv2d(1, 6, 3, padding=1)
-    features = (lightness - 50) / 100
+    features = centred(lightness)
     with torch.no_grad():
         set_centroids(layer, features, torch.Generator().manual_seed(0))
     patches = sample_patches(
@@ -198,6 +198,19 @@ def test_rescaling_leaves_the_function_as_it_is(normalised, lightness):
         after = network(lightness)
     assert not torch.allclose(network.layers["conv2_1"][0].weight, weights, rtol=0.1)
     assert (before - after).abs().max() < 1e-4 * before.std()
+
+
+def test_without_batch_normalisation_too_all_layers_learn_at_one_pace(lightness):
+    torch.manual_seed(1)
+    start = kmeans_initialize(UnnormalizedNet(WIDTH), lightness, seed=3, rescale=False)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in start.modules())
+    network = copy.deepcopy(start).double()
+    with torch.no_grad():
+        initialization.equalize_gradient_ratios(network, lightness.double(), torch.Generator().manual_seed(0))
+    assert spread(network.float(), lightness) < 10 < 30 < spread(start, lightness)
+    with torch.no_grad():
+        before, after = start(lightness), network(lightness)
+    assert (before - after).abs().max() < 1e-3 * before.std()
 
 
 # -- the whole -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from repro.network import BatchNorm, ColorizationNet, convolutions, multiply_adds, receptive_fields
+from repro.network import (
+    BatchNorm,
+    ColorizationNet,
+    convolutions,
+    multiply_adds,
+    normalization,
+    receptive_fields,
+)
 
 NAMES = (
     "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 conv4_3 conv5_1 conv5_2 conv5_3 "
@@ -17,6 +24,13 @@ def full():
     """The paper's network, without memory for its weights."""
     with torch.device("meta"):
         return ColorizationNet()
+
+
+def test_the_last_layer_of_blocks_1_to_7_is_normalised(full):
+    normalised = [name for name, layer in full.layers.items() if normalization(layer)]
+    assert normalised == "conv1_2 conv2_2 conv3_3 conv4_3 conv5_3 conv6_3 conv7_3".split()
+    assert normalization(full.layers["conv1_2"]) is full.layers["conv1_2"][2]
+    assert normalization(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.Identity())) is None
 
 
 def test_parameters_are_those_of_the_release(full):

@@ -14,7 +14,7 @@ from repro import objectives
 from repro.bins import ab_bins, nearest_bin
 from repro.encoding import densify, soft_encode
 from repro.examples import COLOR_THRESHOLD, has_color
-from repro.objectives import REGRESSION_SCALE, Objective, soft_cross_entropy
+from repro.objectives import NAMES, REGRESSION_SCALE, Objective, gives_ab, soft_cross_entropy
 
 
 def example(bins, seed=0, shape=(2, 4, 3)):
@@ -256,6 +256,10 @@ def test_photographs_without_color_give_no_gradient_at_all(bins, name):
 
 # -- what goes with what
 # ---------------------------------------------------------------------------------------------
+
+
+def test_regression_alone_answers_with_ab():
+    assert [name for name in NAMES if gives_ab(name)] == ["regression"]
 
 
 def test_outputs(bins):

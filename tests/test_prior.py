@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repro.bins import ab_bins
-from repro.prior import empirical_prior, rebalancing_weights, smooth
+from repro.encoding import densify, soft_encode
+from repro.prior import count_colors, empirical_prior, rebalancing_weights, shares_of, smooth
 
 share = st.just(0.0) | st.floats(1e-9, 1)
 priors = st.lists(share, min_size=2, max_size=40).filter(lambda shares: sum(shares) > 1e-3)
@@ -49,6 +50,14 @@ def test_batches_of_any_length_give_what_one_gives(bins, soft):
     parts = empirical_prior(iter([ab[:3], ab[3:3], ab[3:120].view(9, 13, 2), ab[120:]]), bins, soft)
     assert torch.allclose(at_once, parts, atol=1e-9)
     assert float(at_once.sum()) == pytest.approx(1, abs=1e-12)
+
+
+def test_counts_of_several_processes_add_up(bins):
+    ab = torch.randn(400, 2, generator=torch.Generator().manual_seed(1)) * 30
+    for soft in (False, True):
+        parts = [count_colors([part], bins, soft) for part in ab.split(150)]
+        assert [float(part.sum()) for part in parts] == pytest.approx([150, 150, 100])
+        assert torch.allclose(shares_of(sum(parts)), empirical_prior([ab], bins, soft), atol=1e-12)
 
 
 @pytest.mark.parametrize("batches", [[], [torch.empty(0, 2)]])
@@ -117,8 +126,10 @@ def test_smoothing_refuses_what_is_no_prior(bins):
     ):
         with pytest.raises(ValueError, match=message):
             smooth(wrong, bins)
-    with pytest.raises(ValueError, match="sigma must be positive"):
-        smooth(peak, bins, 0)
+    for sigma in (-1, math.nan):
+        with pytest.raises(ValueError, match="sigma must be at least 0"):
+            smooth(peak, bins, sigma)
+    assert torch.equal(smooth(peak, bins, 0), peak)
 
 
 # -- weights ---------------------------------------------------------------------------------------------------------
@@ -172,3 +183,34 @@ def test_weights_refuse_what_is_no_prior():
     for mix in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="lambda"):
             rebalancing_weights(torch.tensor([0.5, 0.5]), mix)
+
+
+# -- the released prior ----------------------------------------------------------------------------------------------
+
+
+def test_a_prior_as_the_release_counts_it(bins):
+    """The mean of the dense targets of 10 neighbours, and nothing smoothed again."""
+    ab = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)) * 20
+    ours = smooth(empirical_prior([ab], bins, soft=True, neighbours=10), bins, sigma=0)
+    theirs = densify(*soft_encode(ab, bins, 10), 313).double().mean(0)
+    assert torch.allclose(ours, theirs, atol=1e-7)
+    gray = empirical_prior([torch.zeros(3, 2)], bins, soft=True, neighbours=10)
+    assert (gray > 0).sum() == 10 and float(gray.max()) < 0.648786, "ten bins, so the nearest has less than of five"
+
+
+def test_the_released_weights_follow_from_how_the_prior_was_counted(bins):
+    """The release's grayest bin holds .2012 of the colours and its rarest next to nothing: with lambda = 1/2 the
+    largest weight is 1 + 313 x .2012 = 64 times the smallest, as 6.175 is to .0965. Smoothing once more, which
+    the release does not do, takes .2012 down and narrows the range.
+
+    A stand-in with those features: the lightest saturation of photographs, a Laplace distribution of ab.
+    """
+    generator = torch.Generator().manual_seed(0)
+    ab = torch.empty(200_000, 2).exponential_(1 / 13.0, generator=generator)
+    ab *= torch.randint(0, 2, ab.shape, generator=generator) * 2 - 1
+    counted = empirical_prior([ab], bins, soft=True, neighbours=10)
+    once, twice = (rebalancing_weights(smooth(counted, bins, sigma)) for sigma in (0, 5))
+    ratio = float(once.max() / once.min())
+    assert ratio == pytest.approx((1 + 313 * float(counted.max())) / (1 + 313 * float(counted.min())))
+    assert 6.175 / 0.0965 == pytest.approx(1 + 313 * 0.2012, rel=2e-3)
+    assert float(twice.max() / twice.min()) < 0.9 * ratio

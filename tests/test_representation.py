@@ -12,6 +12,7 @@ from repro.datasets.folder import SourceError
 from repro.datasets.sources import open_source, prepare
 from repro.datasets.voc import VOC_CLASSES
 from repro.evaluation import representation as rep
+from repro.evaluation.precision import average_precision, mean_average_precision
 
 
 def blobs(number=300, features=20, classes=3, seed=0):
@@ -132,25 +133,25 @@ def test_several_labels_a_photograph():
 
 def test_average_precision_by_hand():
     """Order: hit, miss, hit. Precision 1 up to recall 1/2, 2/3 up to 1: (6 * 1 + 5 * 2/3) / 11."""
-    assert rep.average_precision([0.9, 0.8, 0.7], [1, 0, 1]) == pytest.approx((6 + 5 * 2 / 3) / 11)
-    assert rep.average_precision([3, 2, 1], [1, 1, 0]) == 1
-    assert rep.average_precision([3, 2, 1], [0, 0, 1]) == pytest.approx(1 / 3)
-    assert np.isnan(rep.average_precision([1, 2], [0, 0]))
+    assert average_precision([0.9, 0.8, 0.7], [1, 0, 1]) == pytest.approx((6 + 5 * 2 / 3) / 11)
+    assert average_precision([3, 2, 1], [1, 1, 0]) == 1
+    assert average_precision([3, 2, 1], [0, 0, 1]) == pytest.approx(1 / 3)
+    assert np.isnan(average_precision([1, 2], [0, 0]))
 
 
 def test_it_is_near_the_area_under_the_curve():
     rng = np.random.default_rng(0)
     relevant = rng.random(2000) < 0.2
     scores = relevant + rng.normal(0, 1, 2000)
-    assert rep.average_precision(scores, relevant) == pytest.approx(
+    assert average_precision(scores, relevant) == pytest.approx(
         average_precision_score(relevant, scores), abs=0.03
     )
 
 
 def test_difficult_photographs_do_not_count():
     scores = np.array([[3.0], [2.0], [1.0]])
-    assert rep.mean_average_precision(scores, [[0], [1], [-1]]) == 1
-    assert rep.mean_average_precision(scores, [[-1], [1], [-1]]) == pytest.approx(0.5)
+    assert mean_average_precision(scores, [[0], [1], [-1]]) == 1
+    assert mean_average_precision(scores, [[-1], [1], [-1]]) == pytest.approx(0.5)
 
 
 # ---- networks side by side ----
@@ -175,11 +176,24 @@ def test_probe_layers_reports_each_layer_and_seed(tiny_network, photos):
         ("conv8", 1),
     ]
     assert all(0 <= row.quality <= 1 for row in found) and len(lines) == 2
-    table = rep.summary(found)["x"]
+    table = rep.by_network(found)["x"]
     assert table["best"] == max(
         np.mean([row.quality for row in found if row.layer == layer]) for layer in ("conv1", "conv8")
     )
     assert table["best"] == table[table["best_layer"]]
+
+
+def test_trained_networks_are_probed_beside_untrained_ones_of_each_seed(tiny_network, photos, lightness):
+    known, unseen = (photos, np.arange(len(photos)) % 3), (photos[:9], np.arange(9) % 3)
+    network, layers = tiny_network(), ["conv1"]
+    found = rep.probe_beside_untrained({"x": network}, lightness, known, unseen, layers, range(2), 12)
+    expected = rep.probe_layers("x", network, known, unseen, layers, range(2), 12)
+    for kind in ("random", "k-means"):
+        for seed in range(2):
+            start = rep.untrained(kind, network.width, lightness, seed)
+            expected += rep.probe_layers(kind, start, known, unseen, layers, [seed], 12)
+    assert found == expected
+    assert rep.probe_beside_untrained({}, lightness, known, unseen, layers, range(2), 12) == []
 
 
 def test_each_seed_draws_other_photographs_and_all_classes():

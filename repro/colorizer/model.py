@@ -17,13 +17,21 @@ from repro.bins import ab_bins
 from repro.color import rgb8_to_lightness
 from repro.colorizer.enlarge import join, reduced
 from repro.colorizer.scans import picture_in, stretch
-from repro.colorizer.weights import DEFAULT, MODELS, PRETRAINED, load_weights
+from repro.colorizer.weights import (
+    DECODINGS,
+    DEFAULT,
+    MODELS,
+    PRETRAINED,
+    WeightsError,
+    check_options,
+    load_weights,
+)
 from repro.network import MULTIPLE
 from repro.objectives import NAMES, REGRESSION_SCALE
 
-DECODINGS = ("annealed", "mean", "mode")
 GAP = 3.0  # blocks of pixels are averaged until the small copy is this much smaller, and then it is interpolated
 LONGEST = 4  # the small copy's long side is at most so many times its short side
+UTMOST = 1000.0  # ab units: sRGB's colours stay within 110, and no sound network is so far out
 
 
 class Colorizer:
@@ -52,22 +60,29 @@ class Colorizer:
         "rebalanced" (the paper's) or "encoder" (beyond the paper; the default).
         options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored, as_scan; in
         place of those that the file names, as measured to be the best for it.  None means as the file says.
-        Raises WeightsError if the file is missing, broken or made for other bins.
+        Raises WeightsError if the file is missing, broken or made for other bins, ValueError for an option
+        that cannot be.
         """
+        given = check_options({name: value for name, value in options.items() if value is not None})
         path = DEFAULT if path is None else path
         path = PRETRAINED / f"{path}.safetensors" if path in MODELS else path
         bins = ab_bins()
         network, header, _ = load_weights(path, bins)
-        given = {name: value for name, value in options.items() if value is not None}
         options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | given
         objective = header["objective"]
         return cls(network.to(device), bins, objective, origin=str(path), header=header, **options)
 
     @torch.inference_mode()
     def predict(self, lightness):
-        """The network's raw output for lightness (N, 1, h, w) in 0..100: (N, outputs, h/4, w/4)."""
+        """The network's raw output for lightness (N, 1, h, w) in 0..100: (N, outputs, h/4, w/4).
+
+        Raises WeightsError where it is not finite.
+        """
         device = next(self.network.parameters()).device
-        return self.network(lightness.to(device)).float().cpu()
+        output = self.network(lightness.to(device)).float().cpu()
+        if not bool(output.isfinite().all()):
+            raise WeightsError(f"{self.origin}: what the network answers is not finite; its weights are unsound")
+        return output
 
     def decode(self, output, decoding=None, temperature=None):
         """Raw output to ab (N, 2, h/4, w/4).  A regression's output already is ab; decoding and temperature
@@ -106,12 +121,14 @@ class Colorizer:
         join(photo, ab, torch.from_numpy(lightness) if self.guided else None, into)
 
     def predict_ab(self, lightness, decoding=None, temperature=None):
-        """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4)."""
+        """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4), within UTMOST; else WeightsError."""
         ab = self.decode(self.predict(lightness), decoding, temperature)
         if self.mirrored:
             mirror = self.decode(self.predict(lightness.flip(3)), decoding, temperature).flip(3)
             before = torch.cat((mirror[..., :1], mirror[..., :-1]), 3)  # value i is pixel 4 i + 3's, not 4 i's
             ab = (ab + 0.75 * before + 0.25 * mirror) / 2
+        if not bool((ab.abs() < UTMOST).all()):
+            raise WeightsError(f"{self.origin}: the network's colours are beyond {UTMOST:g}; its weights are unsound")
         return ab
 
     @property

@@ -10,21 +10,17 @@ import re
 import warnings
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from repro.datasets.deep import TIFF_STARTS, UnreadableTiff, read_deep_tiff, to_unit
 from repro.examples import has_color, true_ab
+from repro.files import read_file
 
 # What Pillow may try. Its other readers hand the file to an outside program (EPS), take noise for a picture
 # (TGA, which has no signature) or are not for photographs.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "GIF", "BMP", "DIB", "PPM")
-PHOTO_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .tif .tiff .webp .avif .jp2 .j2k .gif .bmp .dib .ppm .pgm .pbm .pnm"
-    " .heic .heif".split()  # cannot be read, but are named as refused instead of passed over in silence
-)
 _UPRIGHT = {  # EXIF orientation -> what turns the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -35,6 +31,11 @@ _UPRIGHT = {  # EXIF orientation -> what turns the picture upright
     8: Image.Transpose.ROTATE_90,
 }
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC colour space -> Pillow mode
+RAW_SUFFIXES = frozenset(  # cameras' raw files: TIFF inside, of which a reader would take the small preview
+    ".dng .nef .nrw .cr2 .cr3 .crw .arw .srf .sr2 .raf .orf .rw2 .rwl .pef .srw .x3f .3fr .fff .iiq .erf .kdc .dcr"
+    " .mrw .mos .raw".split()
+)
+TOO_LITTLE_MEMORY = "too large for the memory of this machine; make it smaller first"
 _PILLOW_MODULES = r"PIL\."
 
 
@@ -64,7 +65,8 @@ def read_photo(path_or_bytes, name=None):
     """
     is_bytes = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
     name = name or ("bytes" if is_bytes else os.fspath(path_or_bytes))
-    data = bytes(path_or_bytes) if is_bytes else _file_bytes(path_or_bytes, name)
+    data = bytes(path_or_bytes) if is_bytes else file_bytes(path_or_bytes, name)
+    _refuse_raw(name)
     if not data:
         raise PhotoError(name, "the file is empty")
     _silence_pillow()
@@ -76,9 +78,17 @@ def read_photo(path_or_bytes, name=None):
         raise PhotoError(name, _reason(error, data)) from error
 
 
-def _file_bytes(path, name):
+def _refuse_raw(name):
+    if os.path.splitext(str(name))[1].lower() in RAW_SUFFIXES:
+        raise PhotoError(name, "a camera's raw file cannot be read here; develop it to TIFF or JPEG first")
+
+
+def file_bytes(path, name):
+    """The bytes of a photograph's file, which errors call `name`.  Raises PhotoError if they cannot be had."""
     try:
-        return Path(path).read_bytes()
+        return read_file(path)
+    except MemoryError as error:
+        raise PhotoError(name, TOO_LITTLE_MEMORY) from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise PhotoError(name, f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
 
@@ -213,7 +223,7 @@ def _reason(error, data):
             return "HEIC cannot be read here; save it as JPEG or PNG first"
         return "not a photograph in a format that can be read (JPEG, PNG, TIFF, WebP, AVIF, JPEG 2000, GIF, BMP ...)"
     if isinstance(error, MemoryError):
-        return "too large for the memory of this machine"
+        return TOO_LITTLE_MEMORY
     return f"broken or cut off ({' '.join(str(error).split()) or type(error).__name__})"
 
 
@@ -271,40 +281,3 @@ def _photo_shape(rgb8, side):
     if side < 1:
         raise ValueError(f"the wanted side must be 1 pixel or more, got {side}")
     return rgb8.shape[:2]
-
-
-# ---- finding ----
-
-
-def find_photos(paths):
-    """The photographs that paths name, as a list of Path without repeats.
-
-    paths: a file or folder, or several.  A file is kept whatever its suffix.  A folder is walked with its
-    subfolders (linked ones too), in sorted order; what is hidden (".name") or lacks one of PHOTO_SUFFIXES is
-    skipped.
-    Raises FileNotFoundError that names a path which does not exist.
-    """
-    paths = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-    found = []
-    for path in map(Path, paths):
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; give a photograph or a folder of photographs")
-        found += _walk(path) if path.is_dir() else [path]
-    return list(dict.fromkeys(found))
-
-
-def _walk(root):
-    photos, seen = [], set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # a link that leads back
-            subfolders.clear()
-            continue
-        seen.add(real)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        photos += [Path(folder, name) for name in files if _is_photo_name(name)]
-    return sorted(photos, key=lambda photo: photo.as_posix())
-
-
-def _is_photo_name(name):
-    return not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES

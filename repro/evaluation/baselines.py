@@ -12,8 +12,11 @@ def gray(true_ab):
 
 
 def random(true_ab, seed=0):
-    """The colours of another photograph of the set: (N, h, w, 2), N > 1 -> the same shape.  No photograph
-    keeps its own."""
+    """The colours of another photograph of the set: (N, h, w, 2), N > 1 -> the same shape.
+
+    No photograph keeps its own.  The paper takes a random training photograph's colours; here the others of the
+    evaluated set serve, so that no training photographs are needed.  Raises ValueError for a single photograph.
+    """
     if len(true_ab) < 2:
         raise ValueError("random colours are those of another photograph, so there must be at least two")
     order = torch.randperm(len(true_ab), generator=torch.Generator().manual_seed(seed))

@@ -13,6 +13,7 @@ import torch
 from repro.datasets.world import THINGS, expected_distribution, interior, mean_color, own_mass
 from repro.encoding import soft_encode
 from repro.examples import STRIDE, to_example
+from repro.objectives import gives_ab
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def average_outputs(colorizer, scenes, margin=STRIDE, batch=50):
     """Mean prediction on each thing's pixels, `margin` px and more inside, by default as far as the network's
     outputs lie apart: (things, Q) probabilities or (things, 2) ab, and how many (things,)."""
     things = np.where(interior(scenes.instances, margin), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
-    size = 2 if colorizer.objective == "regression" else len(colorizer.bins)
+    size = 2 if gives_ab(colorizer.objective) else len(colorizer.bins)
     total, count = (
         torch.zeros(len(THINGS) + 1, size, dtype=torch.float64),
         np.bincount(things.ravel(), minlength=len(THINGS) + 1),
@@ -50,7 +51,7 @@ def average_outputs(colorizer, scenes, margin=STRIDE, batch=50):
     for first in range(0, len(things), batch):
         part = slice(first, first + batch)
         output = colorizer.predict(to_example(scenes.rgb8[part])[0])
-        output = colorizer.decode(output) if colorizer.objective == "regression" else output.softmax(1)
+        output = colorizer.decode(output) if gives_ab(colorizer.objective) else output.softmax(1)
         rows = output.permute(0, 2, 3, 1).reshape(-1, size).double()
         total.index_add_(0, torch.from_numpy(things[part].ravel().astype(np.int64)), rows)
     return (total / torch.from_numpy(count.clip(1))[:, None])[:-1].numpy(), count[:-1]
@@ -68,7 +69,7 @@ def compare(colorizer, scenes, class_weights=None, least_pixels=100, world="firs
     for index, thing in enumerate(THINGS):
         if counts[index] < least_pixels:
             continue
-        if colorizer.objective == "regression":
+        if gives_ab(colorizer.objective):
             found.append(
                 Comparison(thing.name, (), mean_color(thing, world), averages[index], int(counts[index]))
             )

@@ -1,10 +1,11 @@
 """What the features know: linear probes on frozen layers (paper, section 3.2, "cross-channel encoding as
 self-supervised feature learning").
 
-The network is frozen, every layer's features are resized to about 9,600 values, and a linear classifier is
-trained on them. Features are computed once, kept on disk in half precision, and read in mini-batches: memory
-stays at one mini-batch, whatever the data. The same code serves ten classes on a laptop, ImageNet's thousand
-on a GPU, and several labels a photograph (PASCAL VOC).
+The network is frozen, every layer's features are shrunk bilinearly to about 9,600 values, as the authors did in
+"Split-Brain Autoencoders" (CVPR 2017), and a linear classifier is trained on them. (The paper itself pools by
+averaging.) Features are computed once, kept on disk in half precision, and read in mini-batches: memory stays
+at one mini-batch, whatever the data. The same code serves ten classes on a laptop, ImageNet's thousand on a
+GPU, and several labels a photograph (PASCAL VOC).
 """
 
 import math
@@ -18,17 +19,14 @@ import torch
 from torch.nn import functional
 
 from repro.color import rgb8_to_lightness
+from repro.evaluation.precision import score
 from repro.initialization import kmeans_initialize, random_initialize, refresh_batch_statistics
 from repro.network import ColorizationNet
 
-VALUES = 9600  # of a layer's features, about (paper)
+VALUES = 9600  # of a layer's features, about (Split-Brain)
 LAYERS = tuple(ColorizationNet.depths)
-L2 = (
-    1e-4,
-    1e-3,
-    1e-2,
-    1e-1,
-)  # of the standardised features' weights: the best on held-out photographs is taken
+UNTRAINED = ("random", "k-means")
+L2 = (1e-4, 1e-3, 1e-2, 1e-1)  # of the standardised features' weights: the best on held-out photographs is taken
 
 
 @dataclass(frozen=True)
@@ -186,40 +184,6 @@ def _moments(features, rows, batch):
     return mean.float(), torch.where(deviation > 1e-4, deviation, 1.0).float()
 
 
-# ---- quality ----
-
-
-def score(scores, targets):
-    """Top-1 accuracy for (N,) targets; mean average precision for (N, C) ones.  In 0..1."""
-    targets = torch.as_tensor(np.asarray(targets))
-    if targets.ndim == 1:
-        return float((scores.argmax(1) == targets).float().mean())
-    return mean_average_precision(scores, targets)
-
-
-def average_precision(scores, relevant):
-    """PASCAL VOC 2007: the mean of the precision at recalls 0, .1 ... 1, each the best at that recall or a
-    higher one (Everingham et al. 2010, equation 2).
-
-    scores: (N,) higher is surer.  relevant: (N,) bool.  NaN if nothing is relevant.
-    """
-    scores, relevant = np.asarray(scores, float), np.asarray(relevant, bool)
-    if not relevant.any():
-        return math.nan
-    hits = relevant[np.argsort(-scores, kind="stable")].cumsum()
-    recall, precision = hits / relevant.sum(), hits / np.arange(1, len(hits) + 1)
-    return float(np.mean([precision[recall >= r - 1e-12].max() for r in np.linspace(0, 1, 11)]))
-
-
-def mean_average_precision(scores, targets):
-    """Mean over classes of `average_precision`: scores (N, C), targets (N, C) in {-1, 0, 1}; photographs with
-    0 ("difficult") are left out of that class."""
-    scores, targets = np.asarray(scores), np.asarray(targets)
-    kept = [targets[:, c] != 0 for c in range(targets.shape[1])]
-    found = [average_precision(scores[k, c], targets[k, c] > 0) for c, k in enumerate(kept)]
-    return float(np.nanmean(found))
-
-
 # ---- networks side by side ----
 
 
@@ -260,8 +224,23 @@ def probe_layers(
                 quality = score(probe.scores(unseen[layer]).cpu(), test[1])
                 found.append(LayerQuality(name, layer, seed, quality, known[layer].shape[1]))
             here = [row.quality for row in found if row.layer == layer]
-            around = f" +- {spread(here):.3f}" if len(here) > 1 else ""
+            around = f" +- {deviation(here):.3f}" if len(here) > 1 else ""
             report(f"  {name:15s} {layer}  {np.mean(here):.3f}{around}")
+    return found
+
+
+def probe_beside_untrained(trained, lightness, training, test, layers, seeds, draw):
+    """`probe_layers` of trained networks {name: network}, and of untrained ones of either kind for each seed.
+
+    lightness: (N, 1, H, W) that untrained networks start from; they are as wide as the last trained one.
+    """
+    found = []
+    for name, network in trained.items():
+        found += probe_layers(name, network, training, test, layers, seeds, draw)
+    for kind in UNTRAINED if trained else ():
+        for seed in seeds:
+            start = untrained(kind, network.width, lightness, seed)
+            found += probe_layers(kind, start, training, test, layers, [seed], draw)
     return found
 
 
@@ -278,7 +257,7 @@ def _draw(targets, count, seed):
     return np.sort(order[:count])
 
 
-def spread(values):
+def deviation(values):
     """Standard deviation over seeds; NaN for a single one."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
@@ -296,15 +275,15 @@ def untrained(kind, width, lightness, seed=0):
     return network.eval()
 
 
-def summary(found):
+def by_network(found):
     """{network: {layer: mean quality ..., "best_layer", "best": its mean, "spread": over seeds}} of a list of
     LayerQuality."""
-    by_network = {}
+    grouped = {}
     for row in found:
-        by_network.setdefault(row.network, {}).setdefault(row.layer, []).append(row.quality)
+        grouped.setdefault(row.network, {}).setdefault(row.layer, []).append(row.quality)
     result = {}
-    for network, layers in by_network.items():
+    for network, layers in grouped.items():
         means = {layer: float(np.mean(values)) for layer, values in layers.items()}
         best = max(means, key=means.get)
-        result[network] = means | {"best_layer": best, "best": means[best], "spread": spread(layers[best])}
+        result[network] = means | {"best_layer": best, "best": means[best], "spread": deviation(layers[best])}
     return result

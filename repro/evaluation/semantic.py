@@ -1,6 +1,6 @@
 """Semantic interpretability: does a classifier that knows only real photographs recognise coloured ones?
 
-Paper, section 3.1 "Do the predicted colors help object classification?": recoloured photographs go through an
+Paper, section 3.1, "semantic interpretability (VGG classification)": recoloured photographs go through an
 off-the-shelf classifier (VGG-16 there), and its accuracy tells how realistic the colours are to it. Here any
 number of classifiers is asked, each with the preprocessing of its own configuration.
 """

@@ -114,7 +114,7 @@ def feature_maps(features, title, columns=8):
 
 
 def plan_bars(plans):
-    """Hours of a training by machine: {name: `Plan`}, hatched where its input is the limit.  Returns a
+    """Hours of a training by machine: {name: `Estimate`}, hatched where its input is the limit.  Returns a
     Figure."""
     figure, axis = new_figure(width=6, height=0.5 * len(plans) + 1.2)
     for place, (name, found) in enumerate(plans.items()):

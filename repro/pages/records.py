@@ -105,31 +105,37 @@ def method_name(method):
     return "encoder (beyond the paper)" if method == "encoder" else method
 
 
+def held_out_rows(results):
+    """What `python -m repro measure` found as a table: its header, and a row for each collection and method.
+
+    A cell is the mean ± half of its interval, in per cent where the figure is a share; None where it was not measured.
+    """
+    measured = [(where, method, found) for where, methods in results["held_out"].items() for method, found in methods.items()]
+    names = {"auc": "AuC", "auc_rebalanced": "rebalanced AuC", "psnr": "PSNR (dB)", "colorfulness": "colourfulness"}
+    for figure in (figure for *_, found in measured for figure in found if figure.startswith("top1 of")):
+        *_, classes, classifier = figure.split()
+        names[figure] = f"top-1 of {classes} {re.split('[/:]', classifier)[-1]}"
+    rows = [[where, method_name(method), *(_with_interval(found, name) for name in names)] for where, method, found in measured]
+    return ["photographs", "method", *names.values()], rows
+
+
+def _with_interval(found, figure):
+    if figure not in found:
+        return None
+    scale = 100 if figure.startswith(("auc", "top1")) else 1
+    half = (found[figure]["high"] - found[figure]["low"]) / 2
+    return f"{scale * found[figure]['mean']:.1f} ± {scale * half:.1f}"
+
+
 def held_out_table(results):
     """What `python -m repro measure` found as Markdown: each collection, each method."""
-    run, rows = results["run"], []
-    asked = list(dict.fromkeys(
-        f for methods in results["held_out"].values() for found in methods.values() for f in found if f.startswith("top1 of")
-    ))  # fmt: skip
-    for collection, methods in results["held_out"].items():
-        for method, found in methods.items():
-            cells = [
-                f"{scale * found[figure]['mean']:.1f} ± {scale * (found[figure]['high'] - found[figure]['low']) / 2:.1f}"
-                if figure in found
-                else ""
-                for figure, scale in (
-                    ("auc", 100), ("auc_rebalanced", 100), ("psnr", 1), ("colorfulness", 1), *((f, 100) for f in asked)
-                )
-            ]  # fmt: skip
-            rows.append(f"| {collection} | {method_name(method)} | {' | '.join(cells)} |")
-    short = lambda classifier: classifier.split("/")[-1].split(":")[-1]
-    names = [" ".join(("top-1", *figure.split()[1:-1], short(figure.split()[-1]))) for figure in asked]
-    header = ["photographs", "method", "AuC", "rebalanced AuC", "PSNR (dB)", "colourfulness", *names]
+    run, (header, rows) = results["run"], held_out_rows(results)
+    lines = [f"| {' | '.join(cell or '' for cell in row)} |" for row in (header, *rows)]
     return "\n".join(
         [
-            f"| {' | '.join(header)} |",
+            lines[0],
             "|---" * len(header) + "|",
-            *rows,
+            *lines[1:],
             "",
             f"Per cent, ± half of the 95 % interval over photographs. Measured {run['date']} on {run['hardware']}; "
             f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",

@@ -77,13 +77,18 @@ def training_crops(photos, batch, crop, seed, step):
 
 def sample_crops(photos, count, size, crop, seed):
     """At most `count` random crops, as of the first training step: of an array, or of shards read at `size`."""
-    if hasattr(photos, "shape"):
+    if is_array(photos):
         return training_crops(photos, min(count, len(photos)), crop, seed, 0)
     from repro.datasets import stream
 
     count = min(count, len(photos))
     squares, _ = next(stream.batches(photos, "train", size, count, seed, workers=0))
     return training_crops(squares.numpy(), count, crop, seed, 0)
+
+
+def is_array(photos):
+    """Is it an array of photographs (N, S, S, 3), or a tensor, and not shards, which are read as a stream?"""
+    return hasattr(photos, "shape")
 
 
 def check_size(photos, crop):
@@ -109,7 +114,7 @@ def true_colors(photos, size=None, most=0, rank=0, world=1, batch=64):
     all.  Of several processes each gets a part.
     """
     most = min(most or len(photos), len(photos))
-    if hasattr(photos, "shape"):
+    if is_array(photos):
         for first in range(rank * batch, most, world * batch):
             yield true_ab(photos[first : min(first + batch, most)])
         return
@@ -129,7 +134,7 @@ def true_colors(photos, size=None, most=0, rank=0, world=1, batch=64):
 def feed_of(photos, size, settings, fabric, start=0, workers=None):
     """The feed for an array of photographs, or for shards, read at `size` pixels."""
     where = fabric.device, fabric.global_rank, fabric.world_size
-    if hasattr(photos, "shape"):
+    if is_array(photos):
         return PhotoFeed(photos, settings, *where)
     return ShardFeed(photos, size, settings, *where, start, workers)
 

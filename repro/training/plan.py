@@ -40,7 +40,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Estimate:
     """network_rate, rate: photographs a second of the network alone, and with its input; hours and cost of
     the samples; limit: "network" or "input"."""
 
@@ -52,12 +52,12 @@ class Plan:
 
 
 def estimate(machine, flops, samples=PAPER_SAMPLES):
-    """A Plan for so many samples of so many FLOPs each."""
+    """An Estimate for so many samples of so many FLOPs each."""
     network_rate = machine.devices * machine.peak * machine.share / flops
     rate = min(network_rate, machine.input_rate)
     hours = samples / rate / 3600
     limit = "network" if network_rate <= machine.input_rate else "input"
-    return Plan(network_rate, rate, hours, hours * machine.price, limit)
+    return Estimate(network_rate, rate, hours, hours * machine.price, limit)
 
 
 def layer_flops(width=1.0, outputs=313, crop=176):

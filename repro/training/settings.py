@@ -6,29 +6,27 @@ from hashlib import sha256
 from itertools import pairwise
 from json import dumps
 
-from repro.settings import (  # noqa: F401  (some are part of this module's front door)
-    INITIALIZATIONS,
-    KINDS,
-    NETWORKS,
+from repro.examples import STRIDE
+from repro.kinds import (
     OBJECTIVES,
-    PRECISIONS,
     Decay,
     Neighbours,
     Positive,
-    Recipe,
     SettingsError,
     Share,
     check_record,
+    expect,
     one_of,
-    unknown,
-)  # fmt: skip
+)
+from repro.settings import KINDS, Recipe, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Recipe):
     """One training run: the recipe, and what other sections of params.yaml say about it.
 
-    The defaults are the paper's (section 3.1 and the release), which `conf/size/imagenet.yaml` uses.
+    The defaults are the paper's (section 3.1), which `conf/size/imagenet.yaml` uses; the release's own solver
+    has another schedule (see `Recipe`).
 
     Weight decay is stated as in the release, whose loss SUMS over the output pixels of a photograph. Ours
     averages, so Adam is given weight_decay / (crop / 4)^2, which decays exactly as much: a mean loss with
@@ -50,12 +48,12 @@ class TrainingSettings(Recipe):
         check_record(self)
         from_weights = self.initialization.endswith(".safetensors")
         expect(
-            self.network == "paper" or self.initialization == "he" or from_weights,
+            self.network != "encoder" or self.initialization == "he" or from_weights,
             "initialization must be he (for its decoder) or a .safetensors file, for network encoder",
             self.initialization,
         )
         expect(
-            self.network == "paper" or self.encoder or from_weights,
+            self.network != "encoder" or self.encoder or from_weights,
             "encoder must name a file, a folder, or `package`, for network encoder to start from",
             self.encoder,
         )
@@ -84,7 +82,7 @@ class TrainingSettings(Recipe):
     @property
     def mean_loss_weight_decay(self):
         """The L2 factor that goes with a loss averaged over pixels."""
-        return self.weight_decay / (self.crop // 4) ** 2
+        return self.weight_decay / (self.crop // STRIDE) ** 2
 
     def key(self):
         """Short name of these settings: a run is continued only by the same settings."""
@@ -113,11 +111,6 @@ def settings_from(objective, train, neighbours, sigma, uniform_mix):
         known = str(error).split()[0] in KINDS["train"]
         prefix = "train." if known else "train.schedule: " if str(error).startswith("a ") else ""
         raise SettingsError(f"{prefix}{error}") from None
-
-
-def expect(condition, rule, value):
-    if not condition:
-        raise ValueError(f"{rule}, got {value!r}")
 
 
 def learning_rate(schedule, step, steps):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from repro.color import lab_to_rgb8
+from repro.datasets.folder import Item, Source, check_split
 from repro.datasets.world.scenes import SCENES
 from repro.datasets.world.table import INDEX, LEVELS, THINGS, draw_colours, stencil, texture_bank
 
@@ -185,16 +186,14 @@ def _paint_batch(scenes, part, seed, indices, world):
 # -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class WorldItem:
-    """A scene that has not been painted yet."""
+@dataclass(frozen=True, order=True)
+class WorldItem(Item):
+    """A scene that has not been painted yet.  index: its number in this seed."""
 
-    name: str
-    label: int
-    index: int
+    index: int = 0
 
 
-class WorldSource:
+class WorldSource(Source):
     """The painted world as a data source: `items`, `read` one at 128 px, or `bulk` many at any size.
 
     train, val, test: scenes in each split.  Splits take their scenes from ranges that cannot meet.
@@ -203,19 +202,14 @@ class WorldSource:
     name = "world"
     _STRIDE = 10**9
 
-    @property
-    def settings(self):
-        return {"seed": self.seed, "world": self.world}
-
     def __init__(self, seed=0, world="first", train=12000, val=500, test=500):
         self.seed, self.world = seed, world
-        self.classes = classes(world)
+        self.classes, self.settings = classes(world), {"seed": seed, "world": world}
         self._counts = {"train": train, "val": val, "test": test}
 
     def indices(self, split, limit=None):
         """(n,) int64: the scenes of a split, by their number in this seed."""
-        if split not in self._counts:
-            raise ValueError(f"no split is called {split!r}; choose one of {', '.join(self._counts)}")
+        check_split(split)
         count = self._counts[split] if limit is None else min(limit, self._counts[split])
         return list(self._counts).index(split) * self._STRIDE + np.arange(count)
 
