@@ -2,6 +2,10 @@
 
 w = ((1 - lambda) p~ + lambda / Q)^-1, scaled so that sum(p~ w) = 1, with lambda = 1/2 and p~ the empirical
 distribution of colours smoothed with a Gaussian of sigma = 5 in the ab plane.
+
+The authors' released prior is counted in another way: it is the mean of soft-encoded colours, each spread over
+its 10 nearest bins with sigma = 5, and it is not smoothed again, since the soft encoding has smoothed it.
+`empirical_prior(..., soft=True, neighbours=10)` with `smooth(..., sigma=0)` gives that.
 """
 
 import torch
@@ -10,18 +14,19 @@ from repro.bins import nearest_bin
 from repro.encoding import soft_encode
 
 
-def empirical_prior(ab_batches, bins, soft=False, summed=lambda counts: counts):
+def empirical_prior(ab_batches, bins, soft=False, summed=lambda counts: counts, neighbours=5):
     """Share of pixels in each bin.
 
     ab_batches: iterable of (..., 2) float tensors, ab units, of any length: one pass, constant memory.
     bins: (Q, 2).  soft: count soft-encoded colours, as the released prior does, instead of nearest bins, as
-    the paper says.  summed: gives the sum over all processes of their counts (Q,), where each counts a part.
+    the paper says.  neighbours: of the soft encoding; the release's prior has 10.  summed: gives the sum over
+    all processes of their counts (Q,), where each counts a part.
     Returns (Q,) float64 that sums to 1.  Raises ValueError if there was no pixel.
     """
     counts = torch.zeros(len(bins), dtype=torch.float64)
     for ab in ab_batches:
         if soft:
-            indices, weights = soft_encode(ab, bins)
+            indices, weights = soft_encode(ab, bins, neighbours)
             counts += torch.bincount(indices.flatten(), weights.flatten().double(), len(bins)).cpu()
         else:
             counts += torch.bincount(nearest_bin(ab, bins).flatten(), minlength=len(bins)).cpu()
@@ -35,13 +40,17 @@ def smooth(prior, bins, sigma=5.0):
     """Gaussian smoothing in the ab plane, not along the bin index: every bin hands its mass to its
     neighbourhood.
 
-    prior: (Q,) sums to 1.  bins: (Q, 2) ab units.  sigma: ab units.  Returns (Q,) float64, sums to 1.
+    prior: (Q,) sums to 1.  bins: (Q, 2) ab units.  sigma: ab units; 0 leaves the prior as it is, which is what
+    a prior of soft-encoded colours needs.  Returns (Q,) float64, sums to 1.  Raises ValueError for a negative
+    sigma, or a prior that does not go with the bins.
     """
     _check_prior(prior)
     if len(prior) != len(bins):
         raise ValueError(f"prior has {len(prior)} entries for {len(bins)} bins")
-    if not sigma > 0:
-        raise ValueError(f"sigma must be positive (ab units), got {sigma}")
+    if not sigma >= 0:
+        raise ValueError(f"sigma must be at least 0 (ab units; 0 does not smooth), got {sigma}")
+    if sigma == 0:
+        return prior.double()
     squared = torch.cdist(bins.double(), bins.double()) ** 2
     share = torch.softmax(squared / (-2 * sigma**2), 0)  # column j: where the mass of bin j goes
     return share @ prior.double()

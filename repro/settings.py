@@ -7,70 +7,39 @@ Whatever is wrong stops with one line that names the setting, what came and what
 "train.width must be a positive number, got 'abc'".
 """
 
-import math
 import re
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import get_type_hints
 
 import yaml
 
-OBJECTIVES = ("regression", "classification", "rebalanced")
-NETWORKS = ("paper", "encoder")
-INITIALIZATIONS = ("kmeans", "he", "gaussian")
-PRECISIONS = ("auto", "bf16-mixed", "32-true")
-SOURCES = ("world", "bundled", "folder", "imagenette", "shards")
-UNSEEN_SOURCES = ("second", "folder", "voc")
-LAYERS = tuple(f"conv{number}" for number in range(1, 9))
-
-
-class SettingsError(ValueError):
-    """A setting that there is not, that is missing, of a wrong type or out of its range: one line that names
-    it."""
-
-
-# ---- what a setting may be: its type, the words for it, and what holds for its values ----
-
-
-def one_of(*names):
-    return Annotated[str, f"one of {', '.join(names)}", names.__contains__]
-
-
-def whole(least):
-    return Annotated[int, f"a whole number, at least {least}", lambda number: number >= least]
-
-
-def some_of(*names):
-    """A list of names, each once."""
-    holds = lambda found: found and set(found) <= set(names) and len(set(found)) == len(found)
-    return Annotated[tuple, f"a list, of {', '.join(names)}", holds]
-
-
-def _are_classifiers(names):
-    return names and all(
-        isinstance(name, str) and (name == "trained" or name.startswith(("hub:", "timm:"))) for name in names
-    )
-
-
-def _is_start(name):
-    return name in INITIALIZATIONS or name.endswith(".safetensors")
-
-
-Text = Annotated[str, "text", lambda text: True]
-Switch = Annotated[bool, "true or false", lambda value: True]
-Positive = Annotated[float, "a positive number", lambda number: number > 0]
-NotNegative = Annotated[float, "a number, at least 0", lambda number: number >= 0]
-Share = Annotated[float, "a number from 0 to 1", lambda number: 0 <= number <= 1]
-Decay = Annotated[float, "a number, at least 0 and below 1", lambda number: 0 <= number < 1]
-Grain = Annotated[float, "a number from 0 to 100 (L)", lambda number: 0 <= number <= 100]
-Fading = Annotated[float, "a number, at least 0 and below .5", lambda number: 0 <= number < 0.5]
-Neighbours = Annotated[int, "a whole number from 1 to 313", lambda number: 1 <= number <= 313]
-Crop = Annotated[int, "a multiple of 8, at least 16 (pixels)", lambda side: side >= 16 and side % 8 == 0]
-Start = Annotated[
-    str, f"one of {', '.join(INITIALIZATIONS)}, or a .safetensors file of weights to go on from", _is_start
-]
-Classifiers = Annotated[tuple, "a list, of trained, hub:NAME_OR_FOLDER, timm:NAME", _are_classifiers]
+from repro.kinds import (
+    LAYERS,
+    NETWORKS,
+    OBJECTIVES,
+    PRECISIONS,
+    SOURCES,
+    UNSEEN_SOURCES,
+    Classifiers,
+    Crop,
+    Decay,
+    Fading,
+    Grain,
+    Neighbours,
+    NotNegative,
+    Positive,
+    SettingsError,
+    Share,
+    Start,
+    Switch,
+    Text,
+    checked,
+    one_of,
+    some_of,
+    whole,
+)
 
 
 # ---- the sections ----
@@ -97,8 +66,9 @@ class StartHere:
 @dataclass(frozen=True)
 class Prior:
     photographs: whole(0)
-    smoothing: Positive
+    smoothing: NotNegative
     soft: Switch
+    neighbours: Neighbours
     uniform_mix: Share
 
 
@@ -122,7 +92,11 @@ class Models:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What decides what a training learns.  The defaults are the paper's; params.yaml explains each."""
+    """What decides what a training learns; params.yaml explains each.
+
+    The defaults are the paper's: its schedule and number of steps.  The release's own solver is another: since
+    August 2016 it starts at 3.16e-5, takes .316 of that at every 215,000th step and stops at 500,000.
+    """
 
     network: one_of(*NETWORKS) = "paper"
     encoder: Text = ""
@@ -317,24 +291,3 @@ def unknown(name):
     """The message for a setting that there is not."""
     near = get_close_matches(name, [*NAMES, *KINDS], n=1)
     return f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def checked(name, value, kind):
-    """The value in its type: a whole number where a fraction may stand becomes a float, a list a tuple.
-
-    kind: one of those above.  Raises SettingsError that calls the setting by `name`.
-    """
-    wanted, (words, holds) = kind.__origin__, kind.__metadata__
-    if wanted is float and type(value) is int or wanted is int and type(value) is float and value.is_integer():
-        value = wanted(value)
-    if wanted is tuple and isinstance(value, list):
-        value = tuple(value)
-    if type(value) is not wanted or wanted is float and not math.isfinite(value) or not holds(value):
-        raise SettingsError(f"{name} must be {words}, got {value!r}")
-    return value
-
-
-def check_record(record):
-    """Check a frozen record that was made by hand, and give its values their types."""
-    for name, kind in get_type_hints(type(record), include_extras=True).items():
-        object.__setattr__(record, name, checked(name, getattr(record, name), kind))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repro.bins import ab_bins
+from repro.encoding import densify, soft_encode
 from repro.prior import empirical_prior, rebalancing_weights, smooth
 
 share = st.just(0.0) | st.floats(1e-9, 1)
@@ -117,8 +118,10 @@ def test_smoothing_refuses_what_is_no_prior(bins):
     ):
         with pytest.raises(ValueError, match=message):
             smooth(wrong, bins)
-    with pytest.raises(ValueError, match="sigma must be positive"):
-        smooth(peak, bins, 0)
+    for sigma in (-1, math.nan):
+        with pytest.raises(ValueError, match="sigma must be at least 0"):
+            smooth(peak, bins, sigma)
+    assert torch.equal(smooth(peak, bins, 0), peak)
 
 
 # -- weights ---------------------------------------------------------------------------------------------------------
@@ -172,3 +175,34 @@ def test_weights_refuse_what_is_no_prior():
     for mix in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="lambda"):
             rebalancing_weights(torch.tensor([0.5, 0.5]), mix)
+
+
+# -- the released prior ----------------------------------------------------------------------------------------------
+
+
+def test_a_prior_as_the_release_counts_it(bins):
+    """The mean of the dense targets of 10 neighbours, and nothing smoothed again."""
+    ab = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)) * 20
+    ours = smooth(empirical_prior([ab], bins, soft=True, neighbours=10), bins, sigma=0)
+    theirs = densify(*soft_encode(ab, bins, 10), 313).double().mean(0)
+    assert torch.allclose(ours, theirs, atol=1e-7)
+    gray = empirical_prior([torch.zeros(3, 2)], bins, soft=True, neighbours=10)
+    assert (gray > 0).sum() == 10 and float(gray.max()) < 0.648786, "ten bins, so the nearest has less than of five"
+
+
+def test_the_released_weights_follow_from_how_the_prior_was_counted(bins):
+    """The release's grayest bin holds .2012 of the colours and its rarest next to nothing: with lambda = 1/2 the
+    largest weight is 1 + 313 x .2012 = 64 times the smallest, as 6.175 is to .0965. Smoothing once more, which
+    the release does not do, takes .2012 down and narrows the range.
+
+    A stand-in with those features: the lightest saturation of photographs, a Laplace distribution of ab.
+    """
+    generator = torch.Generator().manual_seed(0)
+    ab = torch.empty(200_000, 2).exponential_(1 / 13.0, generator=generator)
+    ab *= torch.randint(0, 2, ab.shape, generator=generator) * 2 - 1
+    counted = empirical_prior([ab], bins, soft=True, neighbours=10)
+    once, twice = (rebalancing_weights(smooth(counted, bins, sigma)) for sigma in (0, 5))
+    ratio = float(once.max() / once.min())
+    assert ratio == pytest.approx((1 + 313 * float(counted.max())) / (1 + 313 * float(counted.min())))
+    assert 6.175 / 0.0965 == pytest.approx(1 + 313 * 0.2012, rel=2e-3)
+    assert float(twice.max() / twice.min()) < 0.9 * ratio

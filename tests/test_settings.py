@@ -13,21 +13,10 @@ from repro import paths
 from repro.__main__ import main
 from repro.datasets.sources import _SOURCES
 from repro.encoder import NETWORKS as NETWORK_KINDS
+from repro.kinds import LAYERS, NETWORKS, OBJECTIVES, SOURCES
 from repro.network import ColorizationNet
 from repro.objectives import NAMES as OBJECTIVE_NAMES
-from repro.settings import (
-    KINDS,
-    LAYERS,
-    NAMES,
-    NETWORKS,
-    OBJECTIVES,
-    SOURCES,
-    Recipe,
-    SettingsError,
-    change,
-    load_yaml,
-    read,
-)  # fmt: skip
+from repro.settings import KINDS, NAMES, Recipe, SettingsError, change, load_yaml, read
 from repro.training.settings import TrainingSettings, settings_from, settings_of
 
 PARAMS = paths.ROOT / "params.yaml"
@@ -58,7 +47,8 @@ def test_a_wrong_type_is_named(name):
         ("data.size", [7, 64.5, "64", True]),
         ("data.train", [-1]),
         ("prior.soft", ["false", 0, None]),
-        ("prior.smoothing", [0, -1.0, float("inf"), float("nan")]),
+        ("prior.smoothing", [-1.0, float("inf"), float("nan")]),
+        ("prior.neighbours", [0, 314, 2.5]),
         ("prior.uniform_mix", [-0.1, 1.1]),
         ("encoding.neighbours", [0, 314]),
         ("models.objectives", [[], "rebalanced", ["l2"], ["rebalanced", "rebalanced"]]),

@@ -7,13 +7,18 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from repro.bins import ab_bins
+from repro.colorizer import Colorizer
 from repro.colorizer.weights import WeightsError, halve, load_weights, read_header, save_weights
 from repro.files import write_atomically
 from repro.objectives import Objective
@@ -159,8 +164,116 @@ def test_a_header_that_does_not_fit_its_tensors(saved, tmp_path, bins, change):
     """A header that lies about its width costs no memory: shapes are compared before anything is
     allocated."""
     save_file({"network.weight": torch.zeros(3)}, tmp_path / "x", {"repro": json.dumps(OURS | change)})
-    with pytest.raises(WeightsError, match="do not fit a network of width"):
+    with pytest.raises(WeightsError, match="do not fit a network of width|width must be|has 2 outputs"):
         load_weights(tmp_path / "x", bins)
+
+
+def rewritten(path, target, header=None, **tensors):
+    """A copy of a weights file with another header, JSON text or changes by name, and other tensors."""
+    with safe_open(path, "pt") as file:
+        known = json.loads(file.metadata()["repro"])
+        kept = {name: file.get_tensor(name) for name in file.keys()}
+    text = header if isinstance(header, str) else json.dumps(known | (header or {}))
+    save_file(kept | tensors, target, {"repro": text})
+    return target
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *({"short_side": side} for side in (-1, 0, 7, 1e9, 10**400, "64", None, True, [64], 64.5)),
+        *({"width": width} for width in (float("inf"), float("nan"), 0, 1e300, None, {}, "\x1b[31m")),
+        *({"objective": name} for name in ("regression", "<script>alert(1)</script>", "\x1b[2Jrebalanced", 5, [])),
+        *({"outputs": count} for count in (2, 0, -313, 1e12, "313", None)),
+        *({"network": kind} for kind in ("unheard", None, [], "A" * 10**6)),
+        *({"bins": value} for value in (None, 5, ["5275882a7263e526"], "\x1b[31m" * 1000)),
+        *({"step": step} for step in (-1, "5", None)),
+        *({"settings": value} for value in (None, [], "x", {"encoder": 5}, {"initialization": None})),
+        *({"colorize": value} for value in (None, [], "x", {"unknown": 1}, {"origin": "x"}, {"network": 1})),
+        *({"colorize": {"short_side": side}} for side in (0, 1e9, "64", None)),
+        *({"colorize": {"temperature": t}} for t in (0, -1, float("nan"), "hot")),
+        *({"colorize": {name: 1}} for name in ("guided", "mirrored", "as_scan", "decoding")),
+        '["objective", "width", "outputs", "bins"]',
+        '{"a":' * 100_000,
+        "[" * 100_000 + "]" * 100_000,
+        '{"objective": "classification", "width": ' + "[" * 900 + "]" * 900 + ', "outputs": 313, "bins": "x"}',
+        "9" * 5000,
+    ],
+    ids=lambda header: str(header)[:60],
+)
+def test_whatever_a_header_says_is_checked_in_one_line(saved, tmp_path, bins, header):
+    path = rewritten(saved[0], tmp_path / "x.safetensors", header)
+    with pytest.raises(WeightsError) as refused:
+        load_weights(path, bins)
+    message = str(refused.value)
+    assert message.startswith(f"{path}: ") and message.isprintable() and len(message) < len(str(path)) + 350
+    if isinstance(header, dict):
+        assert next(iter(header)) in message or "outputs" in message, "it names what is wrong"
+
+
+def test_a_header_of_every_kind_is_taken(saved, tmp_path, bins):
+    """What is in range is not refused, and a whole number may stand where a fraction may."""
+    chosen = {"short_side": 1024, "decoding": "mode", "temperature": 1, "guided": True}
+    path = rewritten(saved[0], tmp_path / "x", {"colorize": chosen, "step": 0, "history": [], "note": None})
+    header = load_weights(path, bins)[1]
+    assert header["colorize"] == chosen and type(header["colorize"]["temperature"]) is float
+
+
+NORM = "network.layers.conv1_2.2.running_var"
+KERNEL = "network.layers.conv1_1.0.weight"
+
+
+@pytest.mark.parametrize(
+    "name, spoil, reason",
+    [
+        (KERNEL, lambda value: value.index_fill(0, torch.tensor([0]), float("nan")), "not finite"),
+        (KERNEL, lambda value: value.index_fill(0, torch.tensor([0]), -float("inf")), "not finite"),
+        (KERNEL, lambda value: value.to(torch.float8_e4m3fn), "must be of float32, float16, bfloat16"),
+        (KERNEL, lambda value: value.to(torch.float8_e5m2), "must be of float32, float16, bfloat16"),
+        (KERNEL, lambda value: value.to(torch.int64), "must be of float32, float16, bfloat16"),
+        (KERNEL, lambda value: value.to(torch.complex64), "must be of float32, float16, bfloat16"),
+        (KERNEL, lambda value: value[:, :, :2], "do not fit a network"),
+        (NORM, lambda value: -value - 1, "negative variance"),
+        (NORM, lambda value: value * float("nan"), "not finite"),
+        (NORM, lambda value: value.double(), "must be of float32, float16, bfloat16"),
+    ],
+)
+def test_weights_that_no_network_can_compute_with(saved, tmp_path, bins, name, spoil, reason):
+    with safe_open(saved[0], "pt") as file:
+        spoiled = spoil(file.get_tensor(name)).contiguous()
+    path = rewritten(saved[0], tmp_path / "x", **{name: spoiled})
+    with pytest.raises(WeightsError, match=reason) as refused:
+        load_weights(path, bins)
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("objective, outputs", [("classification", 313), ("regression", 2)])
+@pytest.mark.parametrize("huge", [1e38, 1e30])
+def test_no_picture_comes_from_weights_that_overflow(tmp_path, bins, tiny_network, objective, outputs, huge):
+    """Each weight is finite, and what they compute is not."""
+    network = tiny_network(outputs).eval()
+    with torch.no_grad():
+        network.layers["out"][0].weight.fill_(huge)
+        network.layers["conv8_3"][0].bias.fill_(huge)
+    save_weights(tmp_path / "x.safetensors", network, Objective(objective, bins))
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.full((32, 32, 3), 90, np.uint8)).save(photo)
+    told = subprocess.run(
+        [sys.executable, "-m", "repro", "colorize", photo, "--weights", tmp_path / "x.safetensors"]
+        + ["--out", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 1 and told.stderr.count("\n") == 1 and "its weights are unsound" in told.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "options", [{"short_side": 0}, {"short_side": 10**9}, {"temperature": -1.0}, {"decoding": "best"}, {"colour": 1}]
+)
+def test_options_of_the_caller_are_checked_as_the_headers_are(options):
+    with pytest.raises(ValueError, match=f"an option: .*{next(iter(options))}"):
+        Colorizer.load(**options)
 
 
 # -- atomic writing --------------------------------------------------------------------------------------------------

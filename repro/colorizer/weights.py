@@ -3,6 +3,7 @@ guessed."""
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,6 +12,7 @@ from safetensors.torch import save
 from repro.bins import fingerprint
 from repro.encoder import NETWORKS
 from repro.files import write_atomically
+from repro.settings import OBJECTIVES, Positive, SettingsError, Switch, Text, checked, one_of, whole
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the models that come along; MODEL_CARD.md beside them
 MODELS = {  # what each of them is
@@ -21,6 +23,33 @@ MODELS = {  # what each of them is
     "encoder": "the paper's full objective on an encoder that ImageNet's labels taught, beyond the paper",
 }
 DEFAULT = "encoder"  # the best on validation photographs by both AuC figures together
+
+DECODINGS = ("annealed", "mean", "mode")
+Side = Annotated[int, "a whole number from 8 to 1024 (pixels)", lambda side: 8 <= side <= 1024]
+Width = Annotated[float, "a positive number, at most 8", lambda width: 0 < width <= 8]
+Record = Annotated[dict, "settings by name", lambda record: True]
+REQUIRED = {  # what every header says
+    "objective": one_of(*OBJECTIVES),
+    "width": Width,
+    "outputs": whole(1),
+    "bins": Text,
+}
+ALLOWED = {  # what it may say besides; other names are for people, and nothing here reads them
+    "network": one_of(*NETWORKS),
+    "short_side": Side,
+    "step": whole(0),
+    "settings": Record,
+    "colorize": Record,
+}
+OPTIONS = {  # how a network is asked for colours: the header's "colorize", and the options of `Colorizer.load`
+    "short_side": Side,
+    "decoding": one_of(*DECODINGS),
+    "temperature": Positive,
+    "guided": Switch,
+    "mirrored": Switch,
+    "as_scan": Switch,
+}
+PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)  # in which weights may be kept
 
 
 class WeightsError(Exception):
@@ -84,28 +113,39 @@ def load_weights(path, bins):
     """(network in evaluation mode, header dict, extra tensors) of a file by `save_weights`.
 
     bins: (Q, 2) that the caller will decode with.  Raises WeightsError, with what was expected, for a file
-    that is missing, broken, of another project, or trained with other bins.
+    that is missing, broken, of another project, or trained with other bins, and for weights that no network
+    can compute with.
     """
     header, tensors = _read(path)
     if header["bins"] != fingerprint(bins):
         raise WeightsError(
-            f"{path}: trained with ab bins {header['bins']}, but the bins here are {fingerprint(bins)}"
+            f"{path}: trained with ab bins {_short(header['bins'])}, but the bins here are {fingerprint(bins)}"
         )
-    weights = {
-        name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")
-    }
-    weights = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    wanted = 2 if header["objective"] == "regression" else len(bins)
+    if header["outputs"] != wanted:
+        raise WeightsError(f"{path}: {header['objective']} has {wanted} outputs, got {header['outputs']}")
+    weights, kind = _network_weights(path, tensors), header.get("network", "paper")
     try:
         with torch.device("meta"):  # no memory and no random numbers for values that are replaced at once
-            network = NETWORKS[header.get("network", "paper")](header["width"], header["outputs"])
+            network = NETWORKS[kind](header["width"], header["outputs"])
         network.load_state_dict(weights, assign=True)
     except (RuntimeError, TypeError, ValueError, KeyError) as error:
         raise WeightsError(
-            f"{path}: its tensors do not fit a network of width {header['width']} "
-            f"({header.get('network', 'paper')}): {str(error).splitlines()[0]}"
+            f"{path}: its tensors do not fit a network of width {header['width']} ({kind}): {_short(error)}"
         ) from None
     extra = {name: value for name, value in tensors.items() if not name.startswith("network.")}
     return network.eval(), header, extra
+
+
+def check_options(options, where="an option"):
+    """Options of `Colorizer.load` by name, in their types.  Raises SettingsError, with `where` they stand."""
+    for name in options:
+        if name not in OPTIONS:
+            raise SettingsError(f"{where}: there is no {_short(repr(name))}; there are {', '.join(OPTIONS)}")
+    return {name: checked(f"{where}: {name}", value, OPTIONS[name]) for name, value in options.items()}
+
+
+# ---- reading with care: a file may come from anybody ----
 
 
 def _read(path, tensors=True):
@@ -113,12 +153,59 @@ def _read(path, tensors=True):
         raise WeightsError(f"{path}: no such weights file")
     try:
         with safe_open(str(path), "pt") as file:
-            header = json.loads((file.metadata() or {})["repro"])
-            missing = {"objective", "width", "outputs", "bins"} - set(header)
-            if missing:
-                raise KeyError(*missing)
+            header = _checked_header(json.loads((file.metadata() or {})["repro"]))
             return header, {name: file.get_tensor(name) for name in file.keys()} if tensors else {}
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except SettingsError as error:
+        raise WeightsError(f"{path}: its header cannot be used: {error}") from None
+    except (
+        SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError, ArithmeticError, MemoryError
+    ) as error:  # fmt: skip
         raise WeightsError(
-            f"{path}: not a weights file of this project, or broken ({type(error).__name__}: {error})"
+            f"{path}: not a weights file of this project, or broken ({type(error).__name__}: {_short(error)})"
         ) from None
+
+
+def _checked_header(header):
+    """The header with its values in their types.  Raises SettingsError for what cannot be, KeyError for what
+    is missing."""
+    if not isinstance(header, dict):
+        raise TypeError(f"the header must be settings by name, got a {type(header).__name__}")
+    if missing := REQUIRED.keys() - header.keys():
+        raise KeyError(*sorted(missing))
+    kinds = REQUIRED | ALLOWED
+    header |= {name: checked(name, header[name], kinds[name]) for name in kinds if name in header}
+    if "colorize" in header:
+        header["colorize"] = check_options(header["colorize"], "colorize")
+    trained = header.get("settings", {})
+    for name in ("initialization", "encoder"):
+        if name in trained:
+            checked(f"settings: {name}", trained[name], Text)
+    return header
+
+
+def _network_weights(path, tensors):
+    """{name: tensor} of the network's own, in float32.  Raises WeightsError for numbers that are none."""
+    weights = {}
+    for name, value in tensors.items():
+        own = name.removeprefix("network.")
+        if own == name:
+            continue
+        if value.dtype == torch.int64 and own.endswith("num_batches_tracked"):
+            weights[own] = value
+            continue
+        if value.dtype not in PRECISIONS:
+            known = ", ".join(str(precision).removeprefix("torch.") for precision in PRECISIONS)
+            raise WeightsError(f"{path}: {_short(own)} must be of {known}, got {value.dtype}")
+        if not bool(value.isfinite().all()):
+            raise WeightsError(f"{path}: {_short(own)} holds values that are not finite; train or copy it anew")
+        if own.endswith("running_var") and bool((value < 0).any()):
+            raise WeightsError(f"{path}: {_short(own)} holds a negative variance; train or copy it anew")
+        weights[own] = value.float()
+    return weights
+
+
+def _short(reason):
+    """The first line of an error or a text, without control characters, 200 at most."""
+    line = next(iter(str(reason).splitlines()), "")[:201]
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return line if len(line) <= 200 else line[:197] + "..."

@@ -34,9 +34,9 @@ def add(commands):
         help="a trained model, as outputs/models/rebalanced.safetensors of your last run; or regression, "
         "regression_finetuned, classification, rebalanced, encoder (default), which come along",
     )
-    command.add_argument("--decoding", choices=("annealed", "mean", "mode"), default="annealed")
+    command.add_argument("--decoding", choices=("annealed", "mean", "mode"), help="in place of what the weights name")
     command.add_argument(
-        "--temperature", type=float, default=0.38, metavar="T", help="of the annealed mean, default .38"
+        "--temperature", type=float, metavar="T", help="of the annealed mean, in place of what the weights name"
     )
     command.add_argument(
         "--overwrite",
@@ -52,7 +52,7 @@ def colorize(options):
     from repro.colorizer.results import Places
     from repro.colorizer.weights import WeightsError
 
-    if not 0 < options.temperature < math.inf:
+    if options.temperature is not None and not 0 < options.temperature < math.inf:
         return fail(
             f"--temperature must be a positive number, got {options.temperature:g}; for its limit 0 use --decoding "
             "mode, and at 1 it is the mean"
@@ -86,6 +86,8 @@ def color_all(model, originals, places):
             count["skipped"] += 1
             heard &= say(f"skipped {error}", sys.stderr)
             continue
+        except WeightsError as error:
+            return fail(error)
         except OSError as error:
             return fail(
                 f"cannot write {path.name} to {places.out}: {error.strerror or error}; {count['coloured']} of {len(originals)} are "

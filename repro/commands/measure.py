@@ -34,7 +34,7 @@ def measure_models(options):
     from repro.colorizer import Colorizer
     from repro.colorizer.weights import PRETRAINED, WeightsError, models_in
     from repro.datasets.sources import SourceError
-    from repro.evaluation.held_out import measure, summary
+    from repro.evaluation.held_out import differences, measure, summary
     from repro.evaluation.semantic import ClassifierError, open_classifier
     from repro.files import write_atomically
     from repro.pages.records import quote_everywhere, run_description
@@ -54,7 +54,10 @@ def measure_models(options):
     except (SourceError, ClassifierError, WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
     record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
-    write_atomically(out, (json.dumps(record | {"held_out": summary(rows)}, indent=1) + "\n").encode())
+    held_out = summary(rows)
+    number = {name: sum(row["set"] == name and row["method"] == "gray" for row in rows) for name in held_out}
+    record |= {"photographs": number, "held_out": held_out, "differences": differences(rows)}
+    write_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
     write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
     if out.resolve().parent == paths.RESULTS.resolve():
         quote_everywhere()
@@ -104,10 +107,13 @@ def read_set(name, folder, size=None, limit=None):
 
 
 def as_csv(rows):
-    """Rows (dicts) as a gzipped CSV file, figures to five digits; the same bytes for the same rows."""
+    """Rows (dicts) as a gzipped CSV file, figures to five digits, arrays left out; the same bytes for the same
+    rows."""
+    import numpy as np
+
     text = io.StringIO()
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    writer = csv.DictWriter(text, columns)
+    columns = list(dict.fromkeys(column for row in rows for column, value in row.items() if np.ndim(value) == 0))
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
     for row in rows:
         writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})

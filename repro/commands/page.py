@@ -2,7 +2,7 @@
 
 from repro import paths
 from repro.commands import fail, read_settings
-from repro.settings import OBJECTIVES, SettingsError
+from repro.kinds import OBJECTIVES, SettingsError
 
 
 def add(commands):

@@ -63,13 +63,14 @@ def run_train(options):
 def _train(options):
     from repro.bins import ab_bins
     from repro.datasets.sources import load_prepared, to_train_on
+    from repro.kinds import expect
     from repro.objectives import Objective
     from repro.prior import rebalancing_weights
     from repro.settings import change, read
     from repro.training.checkpoints import run_name
     from repro.training.loop import train
     from repro.training.processes import open_fabric
-    from repro.training.settings import expect, settings_of
+    from repro.training.settings import settings_of
 
     params = read(options.params, dict(map(change, options.set)))
     settings = settings_of(params, options.objective)
@@ -85,7 +86,8 @@ def _train(options):
     folder = Path(options.folder or paths.RUNS / run_name(settings, photos, objective))
     report = lambda line: print(line, flush=True)
     result = train(
-        photos, validation, settings, objective, folder, report, params.train.checkpoint_every, options.keep, fabric
+        photos, validation, settings, objective, folder, report,
+        checkpoint_every=params.train.checkpoint_every, keep=options.keep, fabric=fabric,
     )  # fmt: skip
     return result if fabric.global_rank == 0 else None
 
@@ -93,10 +95,10 @@ def _train(options):
 def _train_series(options):
     from repro.bins import ab_bins
     from repro.datasets.sources import load_prepared, to_train_on
+    from repro.kinds import expect
     from repro.settings import change, read
     from repro.training.processes import open_fabric
     from repro.training.series import read_series, train_series
-    from repro.training.settings import expect
 
     expect(options.out, "--series needs --out, where its models are written", options.out)
     models, fabric = read_series(options.series), open_fabric(options.accelerator)
@@ -131,7 +133,7 @@ def smoothed_prior(file, photos, size, bins, wanted, fabric):
     if fabric.broadcast(file.exists()):
         return torch.from_numpy(np.load(file)["smoothed"])
     colors = true_colors(photos, size, wanted.photographs, fabric.global_rank, fabric.world_size)
-    prior = empirical_prior(colors, bins, wanted.soft, lambda counts: summed(counts, fabric))
+    prior = empirical_prior(colors, bins, wanted.soft, lambda counts: summed(counts, fabric), wanted.neighbours)
     smoothed = smooth(prior, bins, wanted.smoothing)
     if fabric.global_rank == 0:
         content = io.BytesIO()

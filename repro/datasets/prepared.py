@@ -152,7 +152,7 @@ def _from_squares(squares, count, where, size, limit, npy_file):
                     break
             else:
                 rejected.append({"name": item.name, "reason": reason})
-                gray += reason is GRAY
+                gray += reason == GRAY
     if not kept:
         first = rejected[0]
         raise SourceError(

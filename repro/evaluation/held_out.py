@@ -11,9 +11,19 @@ import torch
 from repro.bins import ab_bins, nearest_bin
 from repro.color import rgb8_to_lab
 from repro.evaluation.intervals import bootstrap
-from repro.evaluation.raw_accuracy import LIMIT
+from repro.evaluation.raw_accuracy import LIMIT, auc_interval, by_colour
 from repro.evaluation.semantic import ask, match_classes, recolourings
 
+COMPARED = (  # pairs of methods whose difference says something: the paper's claims, and what goes beyond it
+    ("rebalanced", "gray"),
+    ("rebalanced", "classification"),
+    ("rebalanced", "regression_finetuned"),
+    ("classification", "gray"),
+    ("classification", "regression"),
+    ("regression_finetuned", "regression"),
+    ("encoder", "rebalanced"),
+)
+BY_COLOUR = "by colour"  # the key of a row's (2, Q) array, which no table shows
 
 def psnr(truth, colored):
     """Peak signal-to-noise ratio of pictures (N, H, W, 3) uint8, dB, (N,); infinite where they are equal."""
@@ -59,12 +69,13 @@ class HeldOut:
         """A dict for each photograph: the figures of a method's pictures (N, H, W, 3) uint8.
 
         auc, auc_rebalanced: of this photograph.  pixels and rarity: how much it counts in the set's two
-        figures, which are the weighted means.
+        figures, which are the weighted means.  "by colour": (2, Q) of `by_colour`, for intervals.
         """
         peak, vivid = psnr(self.photos, colored), colorfulness(colored)
         rows = []
         for index, name in enumerate(self.names):
-            error = (ab_of(colored[index][None])[0] - self.ab[index]).norm(dim=-1).clamp(max=LIMIT).double()
+            ab = ab_of(colored[index][None])
+            error = (ab[0] - self.ab[index]).norm(dim=-1).clamp(max=LIMIT).double()
             weight = self.weight_of[self.bin_of[index]]
             rows.append(
                 {
@@ -73,6 +84,7 @@ class HeldOut:
                     "auc_rebalanced": 1 - float((error * weight).sum() / weight.sum()) / LIMIT,
                     "rarity": float(weight.sum()),
                     "psnr": float(peak[index]), "colorfulness": float(vivid[index]),
+                    BY_COLOUR: np.concatenate(by_colour(ab, self.ab[index][None], ab_bins())),
                 }
             )  # fmt: skip
         return rows
@@ -110,25 +122,54 @@ def summary(rows, seed=0):
 
     The two AuC figures are means over the set's pixels and colours, the others over its photographs.
     """
-    weights = {"auc": "pixels", "auc_rebalanced": "rarity"}
+    return {
+        name: {
+            method: {figure: vars(_interval(figure, of_method, seed=seed)) for figure in _figures(of_method)}
+            for method, of_method in methods.items()
+        }
+        for name, methods in _grouped(rows).items()
+    }
+
+
+def differences(rows, pairs=COMPARED, seed=0):
+    """{set: {"A - B": {figure: {mean, error, low, high}}}} of the pairs of methods that were measured.
+
+    Both methods are measured on the same photographs and drawn together, so what makes a photograph easy or
+    hard for both does not widen the interval.
+    """
+    return {
+        name: {
+            f"{one} - {other}": {
+                figure: vars(_interval(figure, methods[one], methods[other], seed))
+                for figure in _figures(methods[one])
+                if figure in _figures(methods[other])
+            }
+            for one, other in pairs
+            if {one, other} <= set(methods)
+        }
+        for name, methods in _grouped(rows).items()
+    }
+
+
+def _grouped(rows):
+    """Rows as {set: {method: its rows}}."""
     found = {}
     for row in rows:
         found.setdefault(row["set"], {}).setdefault(row["method"], []).append(row)
-    skipped = {"set", "photograph", "method", *weights.values()}
-    return {
-        name: {
-            method: {
-                figure: vars(
-                    bootstrap(
-                        [row[figure] for row in of_method],
-                        seed=seed,
-                        weights=[row[weights[figure]] for row in of_method] if figure in weights else None,
-                    )
-                )
-                for figure in of_method[0]
-                if figure not in skipped and np.isfinite([row[figure] for row in of_method]).all()
-            }
-            for method, of_method in methods.items()
-        }
-        for name, methods in found.items()
-    }
+    return found
+
+
+def _figures(rows):
+    """The names of what was measured of every photograph and is finite."""
+    skipped = {"set", "photograph", "method", "pixels", "rarity", BY_COLOUR}
+    return [name for name in rows[0] if name not in skipped and np.isfinite([row[name] for row in rows]).all()]
+
+
+def _interval(figure, rows, other=None, seed=0):
+    """An Interval of a figure of a method's rows, or of its difference from another method's."""
+    if figure in ("auc", "auc_rebalanced"):
+        counts, errors = np.stack([row[BY_COLOUR] for row in rows], 1)
+        others = None if other is None else np.stack([row[BY_COLOUR][1] for row in other])
+        return auc_interval(counts, errors, figure == "auc_rebalanced", others, seed)
+    values = np.array([row[figure] for row in rows], float)
+    return bootstrap(values if other is None else values - [row[figure] for row in other], seed=seed)

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far a mean would move if other photographs, raters or seeds had been drawn."""
+"""Bootstrap intervals: how far a figure would move if other photographs, raters or seeds had been drawn."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, its bootstrap standard error, and the interval that holds the given share of the resampled
-    means."""
+    """A figure, its bootstrap standard error, and the interval that holds the given share of the resampled
+    figures."""
 
     mean: float
     error: float
@@ -30,13 +30,31 @@ def bootstrap(values, level=0.95, resamples=2000, seed=0, weights=None):
         raise ValueError(f"expected (N,) finite values, N > 0, got shape {values.shape}")
     if weights.shape != values.shape or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
         raise ValueError(f"expected weights {values.shape}, none negative and some positive, got {weights.shape}")
-    weighted, rng = weights * values, np.random.default_rng(seed)
-    means = np.concatenate(
+    columns = np.stack((weights * values, weights), 1)
+
+    def weighted_mean(times):
+        totals = times @ columns
+        return totals[:, 0] / totals[:, 1]
+
+    return resampled(weighted_mean, len(values), level, resamples, seed)
+
+
+def resampled(statistic, units, level=0.95, resamples=2000, seed=0, recentred=False):
+    """The bootstrap of any figure of N units, which are drawn again and again, with repeats.
+
+    statistic: how often each unit was drawn (R, N) float64 -> the figure of each of the R samples (R,).
+    recentred: the interval is moved by the difference between the figure and the resamples' mean.  A figure
+    that depends on how many different units there are needs that, since a resample holds only 63 % of them.
+    Returns an Interval.
+    """
+    rng = np.random.default_rng(seed)
+    found = np.concatenate(
         [
-            weighted[drawn].sum(1) / weights[drawn].sum(1)
+            statistic(np.stack([np.bincount(row, minlength=units) for row in drawn]).astype(float))
             for first in range(0, resamples, 200)  # in parts: memory stays small for 10,000 photographs
-            for drawn in [rng.integers(0, len(values), (min(200, resamples - first), len(values)))]
+            for drawn in [rng.integers(0, units, (min(200, resamples - first), units))]
         ]
     )
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(weighted.sum() / weights.sum()), float(means.std(ddof=1)), float(low), float(high))
+    figure = float(statistic(np.ones((1, units)))[0])
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2]) + (figure - found.mean() if recentred else 0)
+    return Interval(figure, float(found.std(ddof=1)), float(low), float(high))

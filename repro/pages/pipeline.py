@@ -14,13 +14,13 @@ from hashlib import sha256
 import yaml
 
 from repro import paths
-from repro.settings import SettingsError
+from repro.kinds import SettingsError
 
 ONLY_DRAW = (
     *(f"pages.{name}" for name in "figures show widgets colours photographs learning outcomes".split()),
     "training.plan",
 )  # and so leave the numbers of a page as they are
-NOT_FOLLOWED = {"04_training": (*ONLY_DRAW, "settings")}  # for a new figure or setting nothing is trained anew
+NOT_FOLLOWED = {"04_training": (*ONLY_DRAW, "settings", "kinds")}  # for a new figure or setting nothing is trained anew
 
 
 # ---- a page with its settings ----

@@ -9,6 +9,7 @@ import torch
 
 from repro.colorizer.weights import save_weights
 from repro.examples import to_example
+from repro.kinds import expect
 from repro.training.batches import check_size, cut, feed_of, shrunk, window_side
 from repro.training.checkpoints import (
     KEEP,
@@ -22,7 +23,7 @@ from repro.training.checkpoints import (
 from repro.training.networks import adam, build_network, faded, grainy, running_average
 from repro.training.processes import StopRequest, autocast, fastest_precision, open_fabric, summed
 from repro.training.progress import Progress, TrainingDiverged
-from repro.training.settings import expect, learning_rate
+from repro.training.settings import learning_rate
 from repro.training.validation import validate, write_curve
 
 __all__ = ["TrainingDiverged", "TrainingResult", "TrainingStopped", "train"]
@@ -45,16 +46,8 @@ class TrainingResult:
 
 
 def train(
-    photos,
-    validation,
-    settings,
-    objective,
-    folder,
-    report=print,
-    checkpoint_every=1000,
-    keep=KEEP,
-    fabric=None,
-):
+    photos, validation, settings, objective, folder, report=print, *, checkpoint_every=1000, keep=KEEP, fabric=None
+):  # fmt: skip
     """Train one objective.
 
     photos: (N, S, S, 3) uint8 array, may be memory-mapped, or `Shards`.  validation: (N, S, S, 3) uint8
@@ -70,24 +63,29 @@ def train(
     fabric = fabric or open_fabric()
     with StopRequest(fabric) as stop:
         run = Run(photos, validation, settings, objective, Path(folder), report, keep, fabric)
-        done, share = run.start, run.share(run.start)
-        while share < 1:
-            rate = learning_rate(settings.schedule, max(done, share * settings.steps), settings.steps)
-            for group in run.optimizer.param_groups:
-                group["lr"] = rate * group["factor"]
-            loss = run.step(done, settings.crop_at(share))
-            done, share = done + 1, run.share(done + 1)
-            run.progress.add(done - 1, loss, rate, share)
-            stopping = stop.agreed(done)
-            validating = done % settings.validate_every == 0 or share >= 1
-            if validating:
-                run.validate(done, rate)
-            if validating or stopping or done % checkpoint_every == 0:
-                run.save(done)
-            if stopping and share < 1:
-                raise TrainingStopped(f"stopped after step {done}; the same run continues from {folder}")
+        _learn(run, stop, checkpoint_every)
     found = run.folder / "best.safetensors", run.folder / "curve.csv", run.history
     return TrainingResult(*found, run.precision, run.fabric.device.type)
+
+
+def _learn(run, stop, checkpoint_every):
+    """Step, measure and save until all of the training is done, or someone asks to stop."""
+    done, share = run.start, run.share(run.start)
+    while share < 1:
+        rate = learning_rate(run.settings.schedule, max(done, share * run.settings.steps), run.settings.steps)
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        loss = run.step(done, run.settings.crop_at(share))
+        done, share = done + 1, run.share(done + 1)
+        run.progress.add(done - 1, loss, rate, share)
+        stopping = stop.agreed(done)
+        validating = done % run.settings.validate_every == 0 or share >= 1
+        if validating:
+            run.validate(done, rate)
+        if validating or stopping or done % checkpoint_every == 0:
+            run.save(done)
+        if stopping and share < 1:
+            raise TrainingStopped(f"stopped after step {done}; the same run continues from {run.folder}")
 
 
 class Run:

@@ -7,8 +7,8 @@ from repro.colorizer.weights import load_weights
 from repro.encoder import NETWORKS, load_encoder
 from repro.examples import to_example
 from repro.initialization import kmeans_initialize, random_initialize
+from repro.kinds import expect
 from repro.training.batches import sample_crops
-from repro.training.settings import expect
 
 SAMPLE = 48  # photographs that initialisation looks at
 
@@ -55,7 +55,7 @@ def take_weights(network, path, bins):
     expect(trained.width == network.width, f"{path} is of width {trained.width}, width must be so too", network.width)
     taken = trained.state_dict()
     if trained.outputs != network.outputs:
-        last = "layers.out." if network.kind == "paper" else "out."
+        last = "out." if network.kind == "encoder" else "layers.out."
         taken = {name: value for name, value in taken.items() if not name.startswith(last)}
     network.load_state_dict(taken, strict=False)
 

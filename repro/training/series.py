@@ -67,7 +67,7 @@ def train_series(models, params_of, prior_of, photos, validation, out, fabric, r
         with _exported(folder / "best.safetensors", target):
             result = train(
                 photos, validation, settings, objective, folder, lambda line: report(f"{name}: {line.strip()}"),
-                checkpoint_every, fabric=fabric,
+                checkpoint_every=checkpoint_every, fabric=fabric,
             )  # fmt: skip
         halve(result.weights, target, trained_on=len(photos))
         write_atomically(target.with_suffix(".csv"), result.curve.read_bytes())

@@ -6,22 +6,18 @@ from hashlib import sha256
 from itertools import pairwise
 from json import dumps
 
-from repro.settings import (  # noqa: F401  (some are part of this module's front door)
-    INITIALIZATIONS,
-    KINDS,
-    NETWORKS,
+from repro.kinds import (
     OBJECTIVES,
-    PRECISIONS,
     Decay,
     Neighbours,
     Positive,
-    Recipe,
     SettingsError,
     Share,
     check_record,
+    expect,
     one_of,
-    unknown,
-)  # fmt: skip
+)
+from repro.settings import KINDS, Recipe, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +46,12 @@ class TrainingSettings(Recipe):
         check_record(self)
         from_weights = self.initialization.endswith(".safetensors")
         expect(
-            self.network == "paper" or self.initialization == "he" or from_weights,
+            self.network != "encoder" or self.initialization == "he" or from_weights,
             "initialization must be he (for its decoder) or a .safetensors file, for network encoder",
             self.initialization,
         )
         expect(
-            self.network == "paper" or self.encoder or from_weights,
+            self.network != "encoder" or self.encoder or from_weights,
             "encoder must name a file, a folder, or `package`, for network encoder to start from",
             self.encoder,
         )
@@ -113,11 +109,6 @@ def settings_from(objective, train, neighbours, sigma, uniform_mix):
         known = str(error).split()[0] in KINDS["train"]
         prefix = "train." if known else "train.schedule: " if str(error).startswith("a ") else ""
         raise SettingsError(f"{prefix}{error}") from None
-
-
-def expect(condition, rule, value):
-    if not condition:
-        raise ValueError(f"{rule}, got {value!r}")
 
 
 def learning_rate(schedule, step, steps):

@@ -1,7 +1,7 @@
 """What the painted world is made of: for each thing, how it is textured and how its colours are distributed.
 
 This table is the ground truth that photographs lack: p(ab | thing) is written down here, the texture says
-which thing a pixel belongs to, and nothing else in a picture says anything about its colour.  `world.py`
+which thing a pixel belongs to, and nothing else in a picture says anything about its colour.  `draw.py`
 paints from it.
 """
 
