@@ -401,15 +401,22 @@ def test_too_little_memory_for_one_photograph(weights, tmp_path):
     assert result.stderr.count("\n") == 1 and "skipped album/big.png: too large for the memory" in result.stderr
 
 
-def test_libtiff_does_not_speak_among_our_lines(stub, tmp_path, capfd):
-    """A tag of a wrong type makes libtiff complain on the process's stderr, without a file's name."""
-    data = photo(tmp_path / "a.tif", compression="tiff_lzw").read_bytes()
-    (tmp_path / "a.tif").write_bytes(data[:-1] + b"\0" if data[-1] else data)
-    os.write(2, b"heard\n")
-    odd = Image.new("L", (32, 32), 9)
-    odd.save(tmp_path / "b.tif", compression="tiff_lzw", tiffinfo={60000: 7})
-    cut = (tmp_path / "b.tif").read_bytes().replace(b"\x60\xea", b"\x61\xea")
-    (tmp_path / "b.tif").write_bytes(cut)
-    run(tmp_path, "--out", tmp_path / "out")
-    lines = capfd.readouterr().err.splitlines()
-    assert lines[0] == "heard" and all(line.startswith("skipped ") for line in lines[1:]), lines
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "group4"])
+def test_libtiff_does_not_speak_among_our_lines(stub, tmp_path, capfd, compression):
+    """Damaged strips make libtiff complain on the process's stderr, without a file's name; it goes on with group 4."""
+    bits = np.random.default_rng(0).integers(0, 2, (32, 32)).astype(bool)
+    image = Image.fromarray(bits) if compression == "group4" else Image.fromarray(bits.astype(np.uint8))
+    image.save(tmp_path / "a.tif", compression=compression)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[11:60] = bytes([0, 255] * 25)[:49]
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:  # it does speak
+        patch.setattr("repro.files.os.dup2", lambda *_: None)
+        run(tmp_path, "--out", tmp_path / "loud")
+        assert "Decode" in (loud := capfd.readouterr().err) or "code not yet in table" in loud
+    code = run(tmp_path / "a.tif", "--out", tmp_path / "out")
+    said = capfd.readouterr()
+    if compression == "group4":
+        assert (code, said.err) == (0, "") and "a.png  (its file is damaged: Fax4Decode: Bad code word" in said.out
+    else:
+        assert code == 1 and said.err.startswith("skipped ") and said.err.count("\n") == 1

@@ -110,16 +110,16 @@ def color_one(model, path, inside, places):
     from repro.colorizer.results import fingerprint, pages_of, save_result
     from repro.colorizer.weights import WeightsError
     from repro.datasets.photographs import PhotoError, file_bytes, read_photo
-    from repro.files import quiet_libraries
+    from repro.files import overheard
 
     try:
-        with quiet_libraries():
-            data = file_bytes(path, path)
-            target, stands = places.place(path, inside, fingerprint(data))
-            if stands:
-                return "there already", f"{target} is there already (--overwrite colours it anew)"
+        data = file_bytes(path, path)
+        target, stands = places.place(path, inside, fingerprint(data))
+        if stands:
+            return "there already", f"{target} is there already (--overwrite colours it anew)"
+        with overheard() as warnings:
             photo, pages = read_photo(data, path), pages_of(data)
-            save_result(model.colorize(photo), target, data)
+        save_result(model.colorize(photo), target, data)
     except (PhotoError, WeightsError):
         raise
     except OSError as error:
@@ -128,7 +128,9 @@ def color_one(model, path, inside, places):
         raise PhotoError(path, f"its result cannot be written: {error.strerror or error}") from error
     except Exception as error:  # whatever is odd about one photograph, the others are coloured
         raise PhotoError(path, _reason(error)) from error
-    return "coloured", f"{target}" + (f"  (the first of {pages} pages)" if pages > 1 else "")
+    notes = [f"the first of {pages} pages"] * (pages > 1)
+    notes += [f"its file is damaged: {first}" for first in warnings[:1]]
+    return "coloured", f"{target}" + f"  ({'; '.join(notes)})" * bool(notes)
 
 
 def _reason(error):
