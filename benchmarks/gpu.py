@@ -10,8 +10,8 @@ import torch
 from benchmarks.measure import Figure
 from benchmarks.photographs import write_jpegs
 from benchmarks.training import bare_network, new_run
+from repro.datasets.manifest import open_shards
 from repro.datasets.shards import write_shards
-from repro.datasets.stream import open_shards
 from repro.training.batches import ShardFeed
 from repro.training.plan import PAPER_SAMPLES, layer_flops, matrix_rate
 from repro.training.processes import open_fabric

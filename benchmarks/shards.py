@@ -13,8 +13,9 @@ from PIL import Image
 
 from benchmarks.measure import Figure, best_seconds
 from benchmarks.photographs import write_jpegs
+from repro.datasets.manifest import open_shards, records
 from repro.datasets.shards import write_shards
-from repro.datasets.stream import ShardStream, batches, open_shards, records
+from repro.datasets.stream import ShardStream, batches
 
 BATCH = 40
 

@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import tempfile
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,21 +73,25 @@ def printable(text):
 
 
 @contextmanager
-def quiet_libraries():
-    """Libraries written in C print warnings that name no file (libtiff: a thousand for one folder); in here they are lost.
+def overheard():
+    """Libraries written in C print warnings that name no file (libtiff: a thousand for one folder); in here they are
+    kept from the screen. Yields a list that holds their lines in the end.
 
-    For the whole process: what Python itself prints to stderr meanwhile is lost too.
+    For the whole process: what Python itself prints to stderr meanwhile is among them.
     """
+    lines = []
     try:
         sys.stderr.flush()
         kept = os.dup(2)
     except (OSError, ValueError, AttributeError):  # there is no stderr, so nothing is printed
-        yield
+        yield lines
         return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            lines += caught.read(100_000).decode(errors="replace").splitlines()

@@ -189,6 +189,26 @@ def test_a_function_of_another_name_is_known_by_what_it_is_assigned_to():
     assert "give the function itself, check(auc)" in check(auc).message
 
 
+def test_whatever_a_function_does_the_answer_is_a_sentence(capsys):
+    def itself(predicted, true, weights):
+        print("a line for every case")
+        result = []
+        result.append(result)
+        return result
+
+    class Silent(BaseException):
+        def __str__(self):
+            raise RuntimeError
+
+    def silent(predicted, true, weights):
+        raise Silent
+
+    assert "cannot be read as numbers: a list" in check(itself, "auc").message
+    assert "it stops with Silent, in your line" in check(silent, "auc").message
+    assert check(print, "auc").state == check(3, "auc").state == check("auc").state == "not yet right"
+    assert not capsys.readouterr().out, "five lines are read, not one a case"
+
+
 def test_the_next_student_is_not_hurt_by_what_one_changes():
     def auc(predicted, true, weights):
         predicted -= true

@@ -4,11 +4,13 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tarfile
 import threading
 import time
+import tracemalloc
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -18,17 +20,26 @@ import fsspec
 import numpy as np
 import psutil
 import pytest
+import simplejpeg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from repro.__main__ import main
+from repro.bins import ab_bins
+from repro.datasets import fetching
 from repro.datasets import stream as stream_module
+from repro.datasets.fetching import ShardError
+from repro.datasets.manifest import Shards, open_shards, records
 from repro.datasets.photographs import read_photo, resize_short
-from repro.datasets.shards import _read_reduced, small_jpeg, write_shards
+from repro.datasets.shard import _read_reduced, small_jpeg
+from repro.datasets.shards import write_shards
 from repro.datasets.sources import FolderSource, SourceError, load_prepared, open_source, prepare
-from repro.datasets.stream import ShardError, Shards, ShardStream, batches, once, open_shards, records
+from repro.datasets.stream import ShardStream, batches, once
+from repro.objectives import Objective
+from repro.training.loop import train
+from repro.training.settings import TrainingSettings
 
 SIDE = 16
 SETTINGS = {"short_side": SIDE, "per_shard": 6, "held_out": 9, "workers": 1}
@@ -81,7 +92,7 @@ def copy(written, tmp_path):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(stream_module, "WAIT", 0.005)
+    monkeypatch.setattr(fetching, "WAIT", 0.005)
 
 
 def files_of(folder):
@@ -568,12 +579,12 @@ def test_a_corrupt_record_is_replaced_by_the_next_and_a_start_stays_exact(copy, 
 
 def test_a_broken_tar_costs_what_it_hides(copy):
     spoil(copy, "train-000002.tar", 3, "header")
-    cut = (copy / "train-000005.tar").read_bytes()[:6000]
+    cut = (copy / "train-000005.tar").read_bytes()[:18500]
     (copy / "train-000005.tar").write_bytes(cut)
-    with pytest.raises(ShardError, match=r"train-000005.tar could not be read \(6000 bytes came, where"):
+    with pytest.raises(ShardError, match=r"train-000005.tar could not be read \(18500 bytes came, where"):
         list(once(open_shards(copy), "train", 8, workers=0))
     manifest = manifest_of(copy)  # as if it had been so when it was written
-    manifest["splits"]["train"]["shards"][5]["bytes"] = 6000
+    manifest["splits"]["train"]["shards"][5]["bytes"] = 18500
     (copy / "manifest.json").write_text(json.dumps(manifest))
     lost = 3 + 6 - len(records(cut))
     found = list(once(open_shards(copy), "train", 8, workers=0))
@@ -626,6 +637,166 @@ def test_a_broken_manifest_says_so(text, tmp_path):
         open_shards(tmp_path)
 
 
+# ---- made to do harm ----
+
+
+def told(folder, **changes):
+    """Change what a manifest says of its first training shard, and of itself; returns its text."""
+    manifest = manifest_of(folder)
+    for name, value in changes.items():
+        place = manifest if name in manifest else manifest["splits"]["train"]["shards"][0]
+        place[name] = value
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"count": count} for count in (10**6, 10**10, -1, "6", 5.5, None, True, [])),
+        {"count": 10**10, "bytes": 10**14},
+        *({"bytes": size} for size in (-1, 0, "many", None)),
+        *({"name": name} for name in ("../train-000000.tar", "/etc/passwd", "a/b.tar", "http://x/a.tar", 5, "a.pkl")),
+        *({"sha256": value} for value in ("", "x" * 64, None, 5)),
+        *({"short_side": side} for side in (0, -1, "16", None, 10**400)),
+        *({"classes": names} for names in (None, "ab", [1], {"a": 1})),
+        {"unknown": 1},
+        {"version": "1"},
+    ],
+    ids=lambda changes: str(changes)[:60],
+)
+def test_what_a_manifest_says_is_checked_before_anything_is_read(copy, changes):
+    told(copy, **changes)
+    with pytest.raises(ShardError, match="manifest.json is broken or of another kind") as refused:
+        open_shards(copy)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"version":' * 10**5, '{"version": 1, "splits": ' + "[" * 10**5])
+def test_a_manifest_of_any_depth_is_one_line(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ShardError, match="manifest.json is broken") as refused:
+        open_shards(tmp_path)
+    assert len(str(refused.value)) < 600
+
+
+def test_a_whole_shard_with_fewer_photographs_than_counted_is_the_manifests_fault(copy):
+    told(copy, count=8)
+    with pytest.raises(ShardError, match="says 8 photographs in train-000000.tar, which is whole and has 6"):
+        list(once(open_shards(copy), "train", 8, workers=0))
+    told(copy, count=5)
+    with pytest.raises(ShardError, match="says 5 photographs in train-000000.tar, which is whole and has 6"):
+        next(iter(ShardStream(open_shards(copy), "train", 8, 40)))
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"plan": 5}', '{"plan": {}, "splits": 3}', "keep the plan"])
+def test_a_broken_manifest_or_sidecar_is_written_anew(tree, written, copy, text):
+    if text == "keep the plan":
+        text = json.dumps({"plan": manifest_of(copy)["plan"], "splits": {"train": {"shards": [{"name": 5}]}}})
+    if text.startswith('{"plan": {}'):
+        text = text.replace("{}", json.dumps(manifest_of(copy)["plan"]))
+    for name in ("manifest.json", "train-000000.json"):
+        (copy / name).write_text(text)
+    write_shards(tree, copy, 16, 6, 9, workers=1)
+    assert files_of(copy) == files_of(written)
+
+
+def test_verifying_counts_the_photographs(copy, capsys):
+    told(copy, count=7)
+    assert main(["shards", "--verify", str(copy)]) == 1
+    assert "train-000000.tar: it has 6 photographs, where manifest.json says 7" in capsys.readouterr().err
+
+
+def tar_of(*members, mode="w"):
+    """A tar of members: (name, bytes), or a TarInfo that has no content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:
+        for member in members:
+            if isinstance(member, tarfile.TarInfo):
+                tar.addfile(member)
+                continue
+            info = tarfile.TarInfo(member[0])
+            info.size = len(member[1])
+            tar.addfile(info, io.BytesIO(member[1]))
+    return buffer.getvalue()
+
+
+def special(name, kind, target="/etc/passwd"):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+class Boom:
+    """Says, when it is unpickled, that it was."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("something was unpickled",))
+
+
+def sound(key, label=b"0", photo=None):
+    jpeg = photo or simplejpeg.encode_jpeg(np.full((16, 16, 3), (200, 60, 30), np.uint8))
+    return (f"{key}.jpg", jpeg), (f"{key}.cls", label), (f"{key}.txt", b"a/1.png")
+
+
+def test_members_that_are_no_parts_of_records_are_passed_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bad = pickle.dumps(Boom())
+    data = tar_of(
+        *sound("0"), ("0.pkl", bad), ("0.pyd", bad), ("0.pth", bad), ("0.pickle", bad),
+        special("1.jpg", tarfile.SYMTYPE), special("1.cls", tarfile.LNKTYPE), special("1.txt", tarfile.FIFOTYPE),
+        special("2.jpg", tarfile.CHRTYPE), special("3.jpg", tarfile.DIRTYPE),
+        *sound("../../4"), *sound("/5"),
+    )  # fmt: skip
+    found = records(data)
+    assert [set(record) - {"__key__", "__url__"} for record in found] == [{"jpg", "cls", "txt"}] * 3
+    assert not list(tmp_path.iterdir()), "nothing is written anywhere"
+
+
+def test_nothing_in_a_shard_grows(tmp_path):
+    """Compressed tars, sparse members and lengths that lie cost no more than the bytes that are there."""
+    bomb = tar_of(("0.jpg", bytes(200 * 2**20)), mode="w:gz")
+    lying = bytearray(tar_of(*sound("0")))
+    lying[124:136] = b"77777777777\0"  # 8 GiB
+    lying[148:156] = b"%06o\0 " % sum(lying[:148] + b" " * 8 + lying[156:512])
+    sparse = special("1.jpg", tarfile.GNUTYPE_SPARSE)
+    sparse.size = 0
+    before = psutil.Process().memory_info().rss
+    tracemalloc.start()
+    for data in (bomb, bytes(lying), tar_of(sparse)):
+        assert records(data) == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * 2**20 and psutil.Process().memory_info().rss - before < 50 * 2**20
+
+
+def of_one_shard(folder, data, count, **more):
+    entry = {
+        "name": "train-000000.tar",
+        "count": count,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    splits = {"train": {"shards": [entry]}, "val": {"shards": []}, "test": {"shards": []}}
+    manifest = {"version": 1, "short_side": 16, "classes": ["a", "b"], "splits": splits}
+    folder.mkdir(exist_ok=True)
+    (folder / "train-000000.tar").write_bytes(data)
+    (folder / "manifest.json").write_text(json.dumps(manifest | more))
+    return open_shards(folder)
+
+
+def test_a_small_file_of_a_huge_photograph_and_impossible_labels_are_corrupt_records(tmp_path):
+    huge = bytearray(simplejpeg.encode_jpeg(np.full((16, 16, 3), 90, np.uint8)))
+    frame = huge.index(b"\xff\xc0")
+    huge[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"  # 65,535 x 65,535 pixels
+    labels = [b"2", b"-2", b"9" * 30, b"9" * 6000, b"nan", b"", b"\xff"]
+    members = [*sound("0"), *sound("1", photo=bytes(huge))]
+    for number, label in enumerate(labels, 2):
+        members += sound(str(number), label)
+    shards = of_one_shard(tmp_path / "x", tar_of(*members), len(labels) + 2)
+    found = list(once(shards, "train", 8, workers=0))
+    assert [(len(photos), skipped) for photos, _, skipped in found] == [(1, len(labels) + 1)]
+
+
 # ---- over the network ----
 
 
@@ -675,6 +846,90 @@ class Answer(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+class Dripping(Answer):
+    """Sends the head and half of a shard, then nothing (`pause` None), or a byte in so many seconds."""
+
+    def do_GET(self):
+        data, pause = (self.server.folder / self.path.lstrip("/")).read_bytes(), self.server.pause
+        self.server.asked.append(self.path)
+        first = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(data) - first))
+        self.end_headers()
+        if self.path.endswith(".json"):
+            return self.wfile.write(data)
+        half = max(first, len(data) // 2)
+        self.wfile.write(data[first:half])
+        try:
+            for place in range(half, len(data)):
+                self.server.closing.wait(pause)
+                if self.server.closing.is_set():
+                    return
+                self.wfile.write(data[place : place + 1])
+                if pause is None:
+                    return
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def drip(written):
+    server = Unreliable(written)
+    server.RequestHandlerClass, server.closing, server.pause = Dripping, threading.Event(), None
+    yield server
+    server.closing.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("pause", [None, 0.02])
+def test_a_stall_is_bounded_however_little_arrives_and_is_said_meanwhile(drip, monkeypatch, capfd, pause):
+    monkeypatch.setattr(fetching, "PATIENCE", 1.0)
+    monkeypatch.setattr(fetching, "SILENCE", 0.3)
+    monkeypatch.setattr(fetching, "SAY_EVERY", 0.2)
+    drip.pause = pause
+    shards, began = open_shards(drip.address), time.monotonic()
+    with pytest.raises(ShardError, match="train-000000.tar could not be read.*run again") as stopped:
+        shards.fetch(shards.splits["train"][0])
+    assert 0.9 < time.monotonic() - began < 3 and "\n" not in str(stopped.value)
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) >= 2 and all("train-000000.tar: " in line and "given up in" in line for line in said)
+
+
+def test_a_training_whose_shards_stall_stops_with_its_state_kept(drip, written, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "PATIENCE", 1.0)
+    monkeypatch.setattr(fetching, "SILENCE", 0.3)
+    choices = TrainingSettings(
+        "regression", width=0.03, steps=8, batch=4, crop=16, schedule="0:1e-3", initialization="he"
+    )
+    goal, validation = Objective("regression", ab_bins()), next(once(open_shards(written), "val", 16))[0].numpy()
+
+    def run(shards, folder):
+        lines = []
+        result = train(shards, validation, choices, goal, folder, lines.append, checkpoint_every=1000)
+        return result, lines
+
+    monkeypatch.setattr(stream_module, "WORKERS", 1)
+    whole, _ = run(open_shards(written), tmp_path / "whole")
+    fetched, real = [], Shards.fetch
+
+    def fetch(self, shard):  # the third shard does not come
+        fetched.append(shard.name)
+        there = self if len(fetched) > 2 else open_shards(written)
+        return real(there, shard)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Shards, "fetch", fetch)
+        patched.setattr("repro.datasets.stream._default_workers", lambda most: 0)
+        with pytest.raises(SourceError, match=r"train-.*tar could not be .*stopped after step 3.*step-0+3") as stopped:
+            run(open_shards(drip.address), tmp_path / "cut")
+    assert "\n" not in str(stopped.value)
+    monkeypatch.setattr("repro.datasets.stream._default_workers", lambda most: 0)
+    again, lines = run(open_shards(written), tmp_path / "cut")
+    assert "continuing at step 3" in lines[0]
+    assert again.weights.read_bytes()[-10000:] == whole.weights.read_bytes()[-10000:]
 
 
 @pytest.fixture
@@ -733,7 +988,7 @@ def test_a_busy_server_is_asked_again_and_a_missing_shard_is_not(written, copy, 
 def test_a_server_that_falls_silent_is_left_and_asked_again(written, serve, monkeypatch):
     server = serve(written)
     shards = open_shards(server.address)
-    monkeypatch.setattr(stream_module, "SILENCE", 0.1)
+    monkeypatch.setattr(fetching, "SILENCE", 0.1)
     server.stalls = 2
     shard = shards.splits["train"][0]
     assert shards.fetch(shard) == (written / shard.name).read_bytes()

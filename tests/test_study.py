@@ -17,6 +17,7 @@ from repro.datasets.world import WorldSource
 from repro.study import statistics
 from repro.study.database import StoreError, read_rows
 from repro.study.folder import StudyError, load_study
+from repro.study.plan import counts_for
 from repro.study.plan import draw_plan
 from repro.study.simulate import Raters, differences, simulate, true_rates
 from repro.study.statistics import (
@@ -127,9 +128,50 @@ def test_a_gray_picture_differs_by_the_chroma():
     assert color_difference(red, red) == 0
 
 
+@pytest.mark.parametrize(
+    "photographs, wanted, counts",
+    [
+        (60, (10, 40), (10, 40, 4)),
+        (50, (10, 40), (10, 40, 4)),
+        (49, (10, 40), (9, 40, 4)),
+        (12, (10, 40), (2, 10, 1)),
+        (6, (10, 40), (1, 5, 1)),
+        (4, (10, 40), (0, 4, 1)),
+        (9, (2, 8), (1, 8, 1)),
+        (5, (50, 1), (4, 1, 0)),
+    ],
+)
+def test_a_study_shrinks_to_the_photographs_that_there_are(photographs, wanted, counts):
+    found = counts_for(photographs, *wanted)
+    assert found == counts
+    assert found.practice + found.pairs <= photographs and found.catch <= found.pairs
+
+
+def test_a_study_that_shrank_says_what_it_can_tell_and_can_be_taken(truth, tmp_path):
+    said = []
+    study = build_study(tmp_path, truth[:6], recolored(truth[:6]), size=32, report=said.append)
+    assert (study.practice, study.pairs, study.catch) == (1, 5, 1)
+    assert said == [
+        "6 photographs are too few for 10 practice pairs and 40 pairs: each rater sees 1 and 5, of which 1 are catch "
+        "trials. 12 raters can then tell a share fooled of 29 % or less from 50 %."
+    ]
+    store = simulate(study, 8, 0, tmp_path / "answers.sqlite")
+    assert len(store.rows()) == 8 * 6
+    store.close()
+    build_study(tmp_path, truth[:50], recolored(truth[:50]), size=32, report=pytest.fail)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "[]", '{"format": 1, "photographs": [1], "methods": []}', "5"])
+def test_a_broken_study_is_one_line(tmp_path, text):
+    (tmp_path / "study.json").write_text(text)
+    with pytest.raises(StudyError, match="broken") as refused:
+        load_study(tmp_path)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 500
+
+
 def test_what_cannot_be_a_study_is_said(truth, tmp_path):
-    with pytest.raises(StudyError, match="need 50 photographs.*got 49"):
-        build_study(tmp_path, truth[:49], recolored(truth[:49]))
+    with pytest.raises(StudyError, match="a study needs 4 different photographs, got 3"):
+        build_study(tmp_path, truth[:3], recolored(truth[:3]))
     with pytest.raises(ValueError, match="occurs twice"):
         build_study(tmp_path, truth[[0] * 60], recolored(truth))
     with pytest.raises(ValueError, match=r"pale must be \(60, 32, 32, 3\)"):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
+import resource
 import signal
 import socket
 import sqlite3
@@ -19,7 +20,9 @@ import numpy as np
 import pytest
 
 from repro.datasets.world import WorldSource
+from repro.study import guards
 from repro.study.database import read_rows
+from repro.study.guards import names_of, stranger
 from repro.study.server import Limits
 from repro.study.serving import ServeError, link, listen, network_address, qr_code, serving
 from repro.study.stimuli import build_study
@@ -280,6 +283,122 @@ def test_a_disk_that_takes_nothing_is_said_and_nothing_is_acknowledged(serve, tm
 
 
 # ---- where it listens ----
+
+
+# ---- made to do harm ----
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "10.1.2.3:{port}", "localhost.evil.example", "", "[", "a b"])
+def test_a_name_that_leads_here_by_deceit_is_refused(serve, host):
+    client = serve()
+    for method, path in (("GET", "/"), ("GET", "/api/study"), ("POST", "/api/join")):
+        reply = client.request(method, path, headers={"Host": host.format(port=client.base_url.port)})
+        assert reply.status_code in (400, 403) and "token" not in reply.text
+    assert not client.get("/api/study", headers={"Host": "LOCALHOST.:9"}).is_error, "a tunnel's own port"
+    assert not client.get("/api/study", headers={"Host": "[::ffff:127.0.0.1]"}).is_success
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://127.0.0.1"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_another_sites_page_takes_no_part(serve, headers):
+    client = serve()
+    reply = client.post("/api/join", json={"consent": True}, headers=headers)
+    assert reply.status_code == 403 and "only the study's own page" in reply.json()["error"]
+    assert client.get("/", headers=headers).status_code == 200, "a link may lead to the first page"
+    own = {"Origin": str(client.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/api/join", json={"consent": True}, headers=own).status_code == 201
+
+
+def test_the_name_of_a_proxy_is_known():
+    assert names_of("0.0.0.0", "https://study.example/x") == {"localhost", "0.0.0.0", "study.example"}
+    scope = {"path": "/api/join", "server": ("127.0.0.1", 80)}
+    headers = lambda host, origin: [(b"host", host), (b"origin", origin)]
+    names = names_of("127.0.0.1", "https://study.example")
+    assert stranger(scope | {"headers": headers(b"study.example", b"https://study.example")}, names) is None
+    assert stranger(scope | {"headers": headers(b"study.example", b"https://other.example")}, names)
+    assert stranger(scope | {"headers": [(b"host", b"localhost")] * 2}, names), "two names are none"
+    assert stranger(scope | {"headers": []}, names)
+
+
+HALVES = {
+    "nothing": b"",
+    "half a head": b"GET /api/study HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+    "half a body": b"POST /api/join HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b'Content-Length: 50\r\n\r\n{"consent',
+    "half a body that nobody reads": b"POST /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\nx",
+    "half a second request": b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+}
+
+
+def until_closed(connection, seconds):
+    """What a server sends until it closes; fails where it does not in time."""
+    connection.settimeout(seconds)
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            received += piece
+    return received
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("drip", [False, True])
+def test_half_a_request_is_not_waited_for(serve, monkeypatch, half, drip):
+    monkeypatch.setattr(guards, "REQUEST_S", 0.5)
+    client, began = serve(), time.monotonic()
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+        connection.sendall(HALVES[half])
+        if "second" in half:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+            connection.sendall(b"GET /api/st")
+        for _ in range(8 * drip):  # a byte now and then does not set the clock back
+            time.sleep(0.1)
+            with contextlib.suppress(OSError):
+                connection.sendall(b"x")
+        until_closed(connection, 3)
+    assert time.monotonic() - began < 3
+    assert client.get("/api/study").status_code == 200
+
+
+def test_a_thousand_half_open_requests_keep_nobody_out(serve):
+    client, opened = serve(), []
+    place = client.base_url.host, client.base_url.port
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    try:
+        for number in range(1010):
+            opened.append(socket.create_connection(place))
+            opened[-1].sendall(list(HALVES.values())[number % len(HALVES)])
+        began = time.monotonic()
+        with httpx.Client(base_url=client.base_url, timeout=20) as newcomer:
+            assert join(newcomer)[1]["token"]
+        assert time.monotonic() - began < 2
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def test_a_slow_answer_is_not_cut_and_a_connection_is_used_again(serve, monkeypatch, study):
+    """The clock is that of what is sent to the server, not of its answers or of the time between requests."""
+    monkeypatch.setattr(guards, "REQUEST_S", 0.3)
+    client, real = serve(), Store.join
+
+    def slow(*arguments):
+        time.sleep(0.6)
+        return real(*arguments)
+
+    monkeypatch.setattr(Store, "join", slow)
+    rater, state = join(client)
+    time.sleep(0.6)
+    assert client.get("/api/state", headers=rater).json()["number"] == state["number"] == 1
 
 
 def test_it_binds_to_this_machine_unless_told_otherwise():

@@ -76,6 +76,15 @@ def parts(result, count):
 
     Several results may come as a tuple, a list or one array, as all of them unpack.  Raises ValueError with what is wrong.
     """
+    try:
+        return _parts(result, count)
+    except ValueError:
+        raise
+    except Exception:  # objects can fail in any way when they are read
+        raise ValueError(f"holds what cannot be read as numbers: a {type(result).__name__}") from None
+
+
+def _parts(result, count):
     if count == 1:
         try:
             return [numbers(result)]

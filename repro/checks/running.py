@@ -1,9 +1,11 @@
 """Calling a student's function: whatever it does, the page goes on and learns what happened."""
 
+import contextlib
 import copy
 import ctypes
 import dis
 import inspect
+import io
 import linecache
 import sys
 import sysconfig
@@ -40,9 +42,10 @@ class Outcome:
 
 
 def call(function, arguments):
-    """Call a function with copies of the arguments, for LIMIT seconds at most; returns an Outcome."""
-    given = copy.deepcopy(arguments)
-    result, error = _within_limit(function, given)
+    """Call a function with copies of the arguments, for LIMIT seconds at most; returns an Outcome.  What it prints is not shown."""
+    given, unread = copy.deepcopy(arguments), io.StringIO()
+    with contextlib.redirect_stdout(unread), contextlib.redirect_stderr(unread):
+        result, error = _within_limit(function, given)
     changed = tuple(i for i, (one, other) in enumerate(zip(arguments, given, strict=True)) if not _same(one, other))
     return Outcome(result, error, changed)
 
@@ -152,5 +155,9 @@ def _of_others(filename):
 
 def one_line(error):
     """An error in a line: its kind and the first sentence of what it says."""
-    said = str(error).strip().split("\n")[0].split(". ")[0].rstrip(".:")
+    try:
+        said = str(error)
+    except Exception:  # a class of the student's own
+        said = ""
+    said = said.strip().split("\n")[0].split(". ")[0].rstrip(".:")
     return textwrap.shorten(f"{type(error).__name__}: {said}" if said else type(error).__name__, 150, placeholder=" ...")

@@ -100,7 +100,8 @@ class Colorizer:
     def colorize(self, photo, decoding=None, temperature=None):
         """Colour a photograph.
 
-        photo: (H, W) or (H, W, 3) uint8, of any size; of a colour photograph only the lightness is used.
+        photo: (H, W) or (H, W, 3) uint8, or a Pillow image without transparency, of any size; of a colour photograph
+        only the lightness is used.
         Returns (H, W, 3) uint8.  Raises ValueError for another shape or type, or a temperature that is not
         positive.
         """
@@ -165,6 +166,10 @@ def trained_models(pipeline=False):
 
 
 def _as_rgb8(photo):
+    if isinstance(photo, Image.Image) and photo.mode in ("1", "P", "CMYK", "YCbCr", "HSV"):  # no gray, no RGB
+        photo = photo.convert("RGBA" if photo.has_transparency_data else "RGB")
+    if isinstance(photo, Image.Image) and photo.mode not in ("L", "RGB"):
+        raise ValueError(f"a Pillow image of mode {photo.mode} cannot be coloured; convert it to RGB first, or read its file with read_photo")
     photo = np.asarray(photo)
     if (
         photo.dtype != np.uint8

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from repro.bins import fingerprint
 from repro.encoder import NETWORKS
 from repro.files import write_atomically
-from repro.settings import OBJECTIVES, Positive, SettingsError, Switch, Text, checked, one_of, whole
+from repro.kinds import OBJECTIVES, Positive, SettingsError, Switch, Text, checked, one_of, whole
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the models that come along; MODEL_CARD.md beside them
 MODELS = {  # what each of them is

@@ -63,9 +63,10 @@ def colorize(options):
         return fail(f"no photographs in {', '.join(options.photos)}")
     try:
         model = Colorizer.load(options.weights, decoding=options.decoding, temperature=options.temperature)
-        require_writable(out)
     except (FileNotFoundError, WeightsError) as error:
         return fail(error)
+    try:
+        require_writable(out)
     except OSError as error:
         return fail(f"cannot write to {out}: {error.strerror or error}; choose another --out")
     said = [say(f"weights: {model.description}")]
@@ -75,6 +76,7 @@ def colorize(options):
 
 def color_all(model, originals, places):
     """Colour [(path, name within --out)], each named in a line; returns the exit code."""
+    from repro.colorizer.weights import WeightsError
     from repro.datasets.photographs import PhotoError
 
     count, heard, began = Counter(), True, time.monotonic()
@@ -106,18 +108,19 @@ def color_one(model, path, inside, places):
     Raises PhotoError for whatever concerns this one alone, OSError where no other could be written either.
     """
     from repro.colorizer.results import fingerprint, pages_of, save_result
+    from repro.colorizer.weights import WeightsError
     from repro.datasets.photographs import PhotoError, file_bytes, read_photo
-    from repro.files import quiet_libraries
+    from repro.files import overheard
 
     try:
-        with quiet_libraries():
-            data = file_bytes(path, path)
-            target, stands = places.place(path, inside, fingerprint(data))
-            if stands:
-                return "there already", f"{target} is there already (--overwrite colours it anew)"
+        data = file_bytes(path, path)
+        target, stands = places.place(path, inside, fingerprint(data))
+        if stands:
+            return "there already", f"{target} is there already (--overwrite colours it anew)"
+        with overheard() as warnings:
             photo, pages = read_photo(data, path), pages_of(data)
-            save_result(model.colorize(photo), target, data)
-    except PhotoError:
+        save_result(model.colorize(photo), target, data)
+    except (PhotoError, WeightsError):
         raise
     except OSError as error:
         if error.errno in _DISK_IS_FULL or not os.access(places.out, os.W_OK):
@@ -125,7 +128,9 @@ def color_one(model, path, inside, places):
         raise PhotoError(path, f"its result cannot be written: {error.strerror or error}") from error
     except Exception as error:  # whatever is odd about one photograph, the others are coloured
         raise PhotoError(path, _reason(error)) from error
-    return "coloured", f"{target}" + (f"  (the first of {pages} pages)" if pages > 1 else "")
+    notes = [f"the first of {pages} pages"] * (pages > 1)
+    notes += [f"its file is damaged: {first}" for first in warnings[:1]]
+    return "coloured", f"{target}" + f"  ({'; '.join(notes)})" * bool(notes)
 
 
 def _reason(error):
@@ -140,8 +145,8 @@ def find_originals(given, out):
     """What is to be coloured, and what is not: [(path, its name within out)], [(path, why it is passed over)].
 
     Folders keep their inner tree.  A photograph that is named twice, or by a link too, is coloured once.  What
-    an earlier run wrote is passed over: all of `out` where it lies in a folder given, and results that lie
-    beside their originals.
+    an earlier run wrote is passed over: all of `out` where it lies inside a folder given, and otherwise the
+    results in it.
     """
     from repro.colorizer.results import original_of
     from repro.datasets.finding import find_photos
@@ -154,11 +159,11 @@ def find_originals(given, out):
         out_is_inside = is_folder and Path(os.path.realpath(root)) in real_out.parents
         for path in find_photos(root) if is_folder else [root]:
             inside = path.relative_to(root) if is_folder else Path(path.name)
-            folder = Path(os.path.realpath(path.parent))
             first = seen.setdefault(identity(path), path)
-            if out_is_inside and (folder == real_out or real_out in folder.parents):
+            lies_in_out = Path(os.path.realpath(path.parent)).is_relative_to(real_out)
+            if lies_in_out and out_is_inside:
                 passed_over.append((path, f"it lies in {out}, among the results"))
-            elif folder == Path(os.path.realpath((out / inside).parent)) and original_of(path):
+            elif lies_in_out and original_of(path):
                 passed_over.append((path, "it is a result of an earlier run"))
             elif first is not path:
                 if first != path:

@@ -64,7 +64,7 @@ def shards(options):
 
 
 def _print_faults(location):
-    from repro.datasets.shards import faults
+    from repro.datasets.shard import faults
 
     count = wrong = 0
     for count, (_, fault) in enumerate(faults(location), 1):

@@ -30,6 +30,7 @@ def add(commands):
 
 def serve(options):
     """Serve the study until it is stopped with ctrl-c; prints a link and its QR code."""
+    from repro.study.guards import names_of
     from repro.study.server import Limits
     from repro.study.serving import link, listen, make_server
     from repro.study.store import Store, human_store_path
@@ -45,7 +46,7 @@ def serve(options):
     if options.host in ("127.0.0.1", "localhost", "::1") and not options.public_url:
         print("only this machine can open it; for phones in the same network: --host 0.0.0.0")
     print("stop with ctrl-c; every acknowledged answer is kept", flush=True)
-    make_server(store, limits).run(sockets=[listener])
+    make_server(store, limits, names_of(options.host, options.public_url)).run(sockets=[listener])
     store.close()
     return 0
 

@@ -14,29 +14,20 @@ import json
 import multiprocessing
 import os
 import signal
-import tarfile
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import asdict, fields
 from pathlib import Path
 
-import numpy as np
-import simplejpeg
 import torch
-from PIL import ExifTags, Image
 
-from repro.datasets.folder import SPLITS, FolderSource, Item, SourceError, unit_hash
-from repro.datasets.photographs import PhotoError, is_colorful, read_photo, resize_short
-from repro.datasets.prepared import GRAY
-from repro.datasets.stream import MANIFEST, VERSION, ShardError, open_shards
+from repro.datasets.folder import SPLITS, FolderSource, SourceError, unit_hash
+from repro.datasets.manifest import MANIFEST, VERSION, Shard
+from repro.datasets.shard import Task, write_shard
 from repro.files import write_atomically
-
-LONGEST = 4  # short sides: what is longer loses both ends
-_FINER = 2  # a reduced decoding has at least so many times the pixels wanted a side
 
 
 # ---- the command ----
@@ -70,42 +61,33 @@ def write_shards(
         source = FolderSource(folder, find_duplicates, held_out)
         tasks = _tasks(source, out, short_side, per_shard, quality)
         plan = _plan(source, tasks, short_side, per_shard, quality)
-        old, done = _what_is_there(out, plan)
-        missing = [task for task in tasks if task.name not in done]
-        if missing or old is None:
-            for leftover in out.glob(".*.part"):
-                leftover.unlink()
-            _write_missing(missing, done, plan, len(tasks), workers or os.cpu_count() or 1)
-            old = _manifest(source, tasks, done, plan)
-            write_atomically(out / MANIFEST, json.dumps(old, indent=1).encode())
-            _print_summary(out, old)
-        else:
-            print(f"{out}: all {len(tasks)} shards are there; nothing to do")
-        for task in tasks:
-            (out / f"{task.name}.json").unlink(missing_ok=True)
+        return _write_plan(out, source, tasks, plan, workers or os.cpu_count() or 1)
     except OSError as error:
         raise SourceError(
             f"cannot write to {out}: {error.strerror or error}; what is finished is kept: mend this and give "
             "the same command again"
         ) from error
-    return old
+
+
+def _write_plan(out, source, tasks, plan, workers):
+    """Write what is missing of a plan, and the manifest, which is returned."""
+    manifest, done = _what_is_there(out, plan)
+    missing = [task for task in tasks if task.name not in done]
+    if missing or manifest is None:
+        for leftover in out.glob(".*.part"):
+            leftover.unlink()
+        _write_missing(missing, done, plan, len(tasks), workers)
+        manifest = _manifest(source, tasks, done, plan)
+        write_atomically(out / MANIFEST, json.dumps(manifest, indent=1).encode())
+        _print_summary(out, manifest)
+    else:
+        print(f"{out}: all {len(tasks)} shards are there; nothing to do")
+    for task in tasks:
+        (out / f"{task.name}.json").unlink(missing_ok=True)
+    return manifest
 
 
 # ---- the plan ----
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One shard.  first: key of its first photograph."""
-
-    name: str
-    split: str
-    root: Path
-    out: Path
-    first: int
-    items: tuple[Item, ...]
-    short_side: int
-    quality: int
 
 
 def _tasks(source, out, short_side, per_shard, quality):
@@ -114,7 +96,7 @@ def _tasks(source, out, short_side, per_shard, quality):
         items = sorted(source.items(split), key=lambda item: (unit_hash(f"shards {item.name}"), item.name))
         for number, first in enumerate(range(0, len(items), per_shard)):
             part, name = tuple(items[first : first + per_shard]), f"{split}-{number:06d}"
-            tasks.append(_Task(name, split, source.root, out, first, part, short_side, quality))
+            tasks.append(Task(name, split, source.root, out, first, part, short_side, quality))
     return tasks
 
 
@@ -132,37 +114,48 @@ def _plan(source, tasks, short_side, per_shard, quality):
 
 def _what_is_there(out, plan):
     """(manifest or None, {shard name: its entry} of the finished shards).  Raises SourceError for another
-    plan."""
-    manifest, entries = _read_json(out / MANIFEST), {}
+    plan.  A manifest or a sidecar that is broken counts as not there."""
+    manifest = _read_json(out / MANIFEST)
     if manifest:
         _require_same(plan, manifest["plan"], out)
-        entries = {
-            Path(shard["name"]).stem: shard | {"left_out": []}
-            for split in manifest["splits"].values()
-            for shard in split["shards"]
-        }
-        if entries:  # a shard that is written anew names those of its own once more
-            next(iter(entries.values()))["left_out"] = manifest["left_out"]
+    entries = _entries_of(manifest)
     for path in (path for split in SPLITS for path in out.glob(f"{split}-{'[0-9]' * 6}.json")):
         entry = _read_json(path)
         if entry:
-            _require_same(plan, entry.pop("plan"), out)
-            entries[path.stem] = entry
+            _require_same(plan, entry["plan"], out)
+            entries |= _entries_of({"splits": {"": {"shards": [entry]}}, "left_out": entry.get("left_out")})
     whole = {
         name: entry
         for name, entry in entries.items()
         if (out / f"{name}.tar").is_file() and (out / f"{name}.tar").stat().st_size == entry["bytes"]
     }
-    return manifest, whole
+    return manifest if entries else None, whole
+
+
+def _entries_of(manifest):
+    """{shard name: its entry} of a manifest; those left out are named by the first, until it is written anew."""
+    try:
+        shards = [
+            asdict(Shard(**{field.name: shard[field.name] for field in fields(Shard)}))
+            for split in manifest["splits"].values()
+            for shard in split["shards"]
+        ]
+        left_out = [{"name": str(photo["name"]), "reason": str(photo["reason"])} for photo in manifest["left_out"]]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+    return {
+        Path(shard["name"]).stem: shard | {"left_out": [] if number else left_out}
+        for number, shard in enumerate(shards)
+    }
 
 
 def _read_json(path):
     """A manifest or sidecar; None where there is none of ours."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) and "plan" in content else None
+    return content if isinstance(content, dict) and isinstance(content.get("plan"), dict) else None
 
 
 def _require_same(plan, old, out):
@@ -218,12 +211,12 @@ def _write_missing(missing, done, plan, total, workers):
 def _written(tasks, plan, workers):
     """(task, entry) of each shard, as it is finished."""
     if workers == 1 or len(tasks) < 2:
-        yield from ((task, _write_shard(task, plan)) for task in tasks)
+        yield from ((task, write_shard(task, plan)) for task in tasks)
         return
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=spawn, initializer=_start_worker)
     try:
-        futures = {pool.submit(_write_shard, task, plan): task for task in tasks}
+        futures = {pool.submit(write_shard, task, plan): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
@@ -258,105 +251,3 @@ def _print_summary(out, manifest):
     reasons = Counter(photo["reason"] for photo in manifest["left_out"])
     for reason, count in reasons.most_common(5):
         print(f"  {count}: {reason}")
-
-
-# ---- one shard ----
-
-
-def _write_shard(task, plan):
-    """Write <name>.tar, then <name>.json; returns what that holds but the plan."""
-    buffer, left_out = BytesIO(), []
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for key, item in enumerate(task.items, task.first):
-            try:
-                jpeg = small_jpeg(_file_bytes(task.root, item.name), item.name, task.short_side, task.quality)
-            except PhotoError as error:
-                left_out.append({"name": item.name, "reason": error.reason})
-                continue
-            name = item.name.encode("utf-8", "surrogateescape")
-            for suffix, content in (("jpg", jpeg), ("cls", b"%d" % item.label), ("txt", name)):
-                member = tarfile.TarInfo(f"{key:08d}.{suffix}")  # time and owner are zero
-                member.size = len(content)
-                tar.addfile(member, BytesIO(content))
-    entry = {
-        "name": f"{task.name}.tar",
-        "count": len(task.items) - len(left_out),
-        "bytes": buffer.tell(),
-        "sha256": hashlib.sha256(buffer.getbuffer()).hexdigest(),
-        "left_out": left_out,
-    }
-    write_atomically(task.out / entry["name"], buffer.getbuffer())
-    write_atomically(task.out / f"{task.name}.json", json.dumps(entry | {"plan": plan}).encode())
-    return entry
-
-
-def _file_bytes(root, name):
-    path = root / name
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        if not path.parent.is_dir():  # not one photograph but the disk is gone
-            raise SourceError(f"{path.parent} is gone; finished shards are kept") from error
-        raise PhotoError(name, f"cannot be opened: {error.strerror}") from error
-
-
-def small_jpeg(data, name, short_side, quality):
-    """A photograph's file as a JPEG with the short side `short_side` pixels long and the long one at most
-    LONGEST times that, cut on both ends; colour at full resolution (4:4:4).
-
-    Raises PhotoError for a broken or a grayscale photograph.
-    """
-    photo = _read_reduced(data, name, short_side)
-    height, width = photo.shape[:2]
-    most = LONGEST * min(height, width)
-    top, left = max(0, height - most) // 2, max(0, width - most) // 2
-    photo = resize_short(photo[top : top + most, left : left + most], short_side)
-    if not is_colorful(photo):
-        raise PhotoError(name, GRAY)
-    return simplejpeg.encode_jpeg(np.ascontiguousarray(photo), quality, "RGB", "444")
-
-
-def _read_reduced(data, name, short):
-    """`read_photo`, where a large plain JPEG is decoded at half its size, 3/8, 1/4 or 1/8, but never at less
-    than twice `short`.
-
-    After `resize_short` the two differ by 0.6 levels of 255 on average and up to some 25 at sharp edges (JPEG
-    at quality 90 changes 2 on average), and the long side may be a pixel longer.
-    """
-    try:
-        with Image.open(BytesIO(data), formats=("JPEG",)) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-            if (
-                image.format == "JPEG"
-                and image.mode == "RGB"
-                and not turned
-                and "icc_profile" not in image.info
-            ):
-                least = _FINER * short
-                return simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least, min_factor=2)
-    except Exception:  # what is odd about it is for `read_photo` to say
-        pass
-    return read_photo(data, name)
-
-
-# ---- verifying ----
-
-
-def faults(location):
-    """Yields (shard, None or what is wrong with it in one line) for all shards of a folder or URL.
-
-    Raises ShardError where there is no manifest.
-    """
-    shards = open_shards(location)
-    for split in SPLITS:
-        for shard in shards.splits[split]:
-            try:
-                same = hashlib.sha256(shards.fetch(shard)).hexdigest() == shard.sha256
-                yield (
-                    shard,
-                    None if same else f"{shard.name}: its bytes are not those that were written (sha256)",
-                )
-            except ShardError as error:
-                yield shard, str(error)
-
-

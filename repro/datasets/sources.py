@@ -129,6 +129,6 @@ def to_train_on(prepared):
     those (`Shards`)."""
     if prepared.report["source"] != "shards":
         return prepared.photos
-    from repro.datasets.stream import open_shards
+    from repro.datasets.manifest import open_shards
 
     return open_shards(prepared.report["settings"]["root"])

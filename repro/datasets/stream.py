@@ -4,192 +4,24 @@ in an order that is decided by (seed, position) alone, or every photograph once.
 Whoever knows how many batches were used continues exactly there, with nothing else to remember.
 """
 
-import hashlib
-import json
 import os
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from io import BytesIO
 from itertools import count
 
-import fsspec
 import numpy as np
 import simplejpeg
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from webdataset.handlers import ignore_and_continue
-from webdataset.tariterators import group_by_keys, tar_file_expander
 
-from repro.datasets.folder import SPLITS, Item, Source, SourceError, check_split
+from repro.datasets.fetching import ShardError
+from repro.datasets.folder import Item, Source
+from repro.datasets.manifest import open_shards
 from repro.datasets.photographs import center_square
 
-MANIFEST, VERSION = "manifest.json", 1
-TRIES = 6  # in a row that bring no new byte, before a file is given up
-WAIT, LONGEST_WAIT = 0.5, 20.0  # seconds before the next try: doubled at each, up to the longest
-CONNECT, SILENCE = 30, 60  # seconds after which a server that does not answer, or falls silent, is left
 WORKERS = 8  # at most, unless asked for more
-_PIECE = 2**20  # bytes read at a time
+LARGEST_PHOTO = 2**26  # pixels: no shard of ours has one so large, and a small file may say it is
 _ORDER_OF_SHARDS, _ORDER_OF_RECORDS, _PLACE = range(3)  # what a random number is for
-
-
-class ShardError(SourceError):
-    """Shards that are missing, broken, out of reach or too few; says which, where, and what to do."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One tar file, as the manifest has it: name, how many records, its size in bytes, its sha256."""
-
-    name: str
-    count: int
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Shards:
-    """What a manifest says.  splits: {split: its shards that have records}.  short_side: pixels.
-
-    Its length is that of the training split.
-    """
-
-    location: str
-    classes: tuple[str, ...]
-    short_side: int
-    splits: dict[str, tuple[Shard, ...]]
-
-    def count(self, split):
-        """Photographs in a split.  Raises ShardError if there are none."""
-        check_split(split)
-        total = sum(shard.count for shard in self.splits[split])
-        if not total:
-            raise ShardError(f"{self.location} has no photographs in its {split} split; choose another split")
-        return total
-
-    def __len__(self):
-        return self.count("train")
-
-    def fingerprint(self):
-        """Short sha256 that tells one training set from another: of the shards' own."""
-        sums = "".join(shard.sha256 for shard in self.splits["train"])
-        return hashlib.sha256(sums.encode()).hexdigest()[:16]
-
-    def fetch(self, shard):
-        """A shard's bytes, all of them.  Raises ShardError where it is missing, or does not come in time."""
-        try:
-            return _fetch(f"{self.location}/{shard.name}", shard.bytes)
-        except FileNotFoundError:
-            raise ShardError(
-                f"{shard.name} is missing at {self.location}; write or copy it once more "
-                "(`python -m repro shards --verify` names all that are missing)"
-            ) from None
-
-
-def open_shards(location):
-    """The Shards in a folder or under a URL (https://, s3://, gs://, memory:// ...), by their manifest.
-
-    Raises ShardError where there is no manifest, or it is none of ours.
-    """
-    location = str(location).rstrip("/")
-    try:
-        manifest = json.loads(_fetch(f"{location}/{MANIFEST}"))
-        if manifest["version"] != VERSION:
-            raise ValueError(f"version {manifest['version']}, where {VERSION} is known")
-        splits = {
-            split: tuple(
-                Shard(**entry) for entry in manifest["splits"][split]["shards"] if entry["count"] > 0
-            )
-            for split in SPLITS
-        }
-        return Shards(location, tuple(manifest["classes"]), int(manifest["short_side"]), splits)
-    except FileNotFoundError:
-        raise ShardError(
-            f"there is no {MANIFEST} at {location}; write shards there with "
-            "`python -m repro shards FOLDER --out DIR` (the manifest comes last, when all are finished)"
-        ) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ShardError(
-            f"{location}/{MANIFEST} is broken or of another kind ({type(error).__name__}: {error}); write it "
-            "once more with the command that wrote the shards"
-        ) from error
-
-
-# ---- bytes ----
-
-
-def _fetch(url, size=None):
-    """A file's bytes; what is cut short is continued, what is refused is tried again, with growing waits.
-
-    size: bytes it must have.  Raises FileNotFoundError at once, ShardError for all else.
-    """
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-    except (ValueError, ImportError) as error:  # no such protocol, or its package is not installed
-        raise ShardError(f"{url} cannot be opened: {error}") from error
-    data, furthest, tries = bytearray(), -1, 0
-    while True:
-        try:
-            _read_on(fs, path, data, size)
-            reason = f"{len(data)} bytes came, where the manifest says {size}"
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # every file system has errors of its own
-            reason = " ".join(str(error).split()) or type(error).__name__
-            if isinstance(error, PermissionError) or _is_refusal(error):
-                raise ShardError(f"{url} cannot be read: {reason}") from error
-        else:
-            if size in (None, len(data)):
-                return bytes(data)
-        tries = 1 if len(data) > furthest else tries + 1
-        furthest = max(furthest, len(data))
-        if tries >= TRIES or "file" in fs.protocol:
-            raise ShardError(
-                f"{url} could not be read ({reason}); see that it is whole and its server up, then run again"
-            )
-        if size is not None and len(data) >= size:
-            data.clear()
-        time.sleep(min(LONGEST_WAIT, WAIT * 2 ** (tries - 1)))
-
-
-def _read_on(fs, path, data, size):
-    """Append what a file holds from byte len(data) on; where its server knows no ranges, all of it anew."""
-    if "http" not in fs.protocol:
-        data += fs.cat_file(path, start=len(data))
-        return
-    from aiohttp import ClientTimeout
-
-    headers = {**fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
-    if data:
-        headers["Range"] = f"bytes={len(data)}-"
-    timeout = ClientTimeout(total=None, sock_connect=CONNECT, sock_read=SILENCE)
-    # block size 0: one answer, read as it comes; a size, so that it is not asked for first
-    with fs.open(path, block_size=0, size=size or 1, headers=headers, timeout=timeout) as file:
-        if file.r.status != 206:
-            data.clear()
-        while (size is None or len(data) <= size) and (piece := file.read(_PIECE)):
-            data += piece
-
-
-def _is_refusal(error):
-    """An HTTP answer that will be the same the next time.  416: no byte is there, so the file has changed."""
-    status = getattr(error, "status", None)
-    return isinstance(status, int) and 400 <= status < 500 and status not in (408, 416, 425, 429)
-
-
-# ---- records ----
-
-
-def records(data):
-    """The records of a tar, as webdataset reads them: list of dicts with "jpg", "cls" and "txt" (bytes).
-
-    What is incomplete, or cannot be found because the tar is broken, is left out: the manifest's count says
-    how many that are.
-    """
-    tar = [{"url": "", "stream": BytesIO(data)}]
-    found = group_by_keys(tar_file_expander(tar, handler=ignore_and_continue), handler=ignore_and_continue)
-    return [record for record in found if {"jpg", "cls", "txt"} <= record.keys()]
 
 
 def _square(jpeg, size, random=None):
@@ -198,6 +30,9 @@ def _square(jpeg, size, random=None):
     random: a number in 0..1, or None for the middle.  Returns uint8 (size, size, 3); None for a corrupt JPEG.
     """
     try:  # at the smallest size that libjpeg can decode directly and that is large enough
+        height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
+        if height * width > LARGEST_PHOTO:
+            return None
         photo = simplejpeg.decode_jpeg(jpeg, "RGB", min_height=size, min_width=size)
     except ValueError:
         return None
@@ -308,7 +143,7 @@ class ShardStream(IterableDataset):
                 first = 0
 
     def _load(self, plan):
-        return plan, records(self.shards.fetch(self.shards.splits[self.split][plan[1]]))
+        return plan, self.shards.read(self.shards.splits[self.split][plan[1]])
 
 
 def _rng(*key):
@@ -406,14 +241,22 @@ def _stacked(photos, size):
 
 def _in_order(shards, some, size):
     """(shard, Item, central square or None where corrupt) of some shards' records, as they were written."""
-    for shard, found in _ahead(lambda shard: (shard, records(shards.fetch(shard))), some):
+    for shard, found in _ahead(lambda shard: (shard, shards.read(shard)), some):
         for number in range(shard.count):
             try:
                 record = found[number]
-                item = Item(record["txt"].decode("utf-8", "surrogateescape"), int(record["cls"]))
+                item = Item(record["txt"].decode("utf-8", "surrogateescape"), _label(record, shards.classes))
                 yield shard, item, _square(record["jpg"], size)
             except (IndexError, ValueError):  # not found, or its label is no number
                 yield shard, Item(f"{shard.name}, record {number}"), None
+
+
+def _label(record, classes):
+    """Index into the classes, -1 for none.  Raises ValueError for anything else."""
+    label = int(record["cls"])
+    if not -1 <= label < len(classes):
+        raise ValueError(f"label {label} of {len(classes)} classes")
+    return label
 
 
 class ShardSource(Source):

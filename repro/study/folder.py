@@ -70,8 +70,9 @@ def load_study(folder):
         photographs = tuple(Photograph(**entry) for entry in manifest.pop("photographs"))
         methods = tuple(manifest.pop("methods"))
         study = Study(Path(folder), methods=methods, photographs=photographs, **manifest)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StudyError(f"{path}: not a study of this project, or broken ({error}); build it anew") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StudyError(f"{path}: not a study of this project, or broken ({reason}); build it anew") from None
     wanted = {
         picture for photo in photographs for picture in (photo.truth, photo.random, *photo.methods.values())
     }

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+LEAST = 4  # photographs: with fewer there is nothing to ask
+CATCH_SHARE = 0.1  # of the pairs
+
 
 class Plan(NamedTuple):
     """rater: 16 hex digits.  trials: (number, practice, catch, photograph, fake_first), number from 1."""
@@ -41,3 +44,23 @@ def least_used(counts):
     """The methods with the fewest raters: {method: raters} -> list."""
     fewest = min(counts.values())
     return [method for method, raters in counts.items() if raters == fewest]
+
+
+class Counts(NamedTuple):
+    """How many pairs a rater sees.  catch: those of `pairs` with random colours."""
+
+    practice: int
+    pairs: int
+    catch: int
+
+
+def counts_for(photographs, practice, pairs):
+    """The Counts that so many photographs allow, as a rater sees none twice.
+
+    Those wanted or, where there are fewer photographs, all of them in the same proportion; one catch trial at
+    least, where there are pairs enough that it tells something.
+    """
+    if photographs < practice + pairs:
+        practice = practice * photographs // (practice + pairs)
+        pairs = photographs - practice
+    return Counts(practice, pairs, max(round(pairs * CATCH_SHARE), int(pairs >= LEAST)))

@@ -15,9 +15,11 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from repro.study.guards import names_of, stranger
 from repro.study.store import Answer, Refused
 
 STATIC = Path(__file__).parent / "static"
@@ -72,8 +74,8 @@ class Allowance:
         return left >= 1
 
 
-def make_app(store, limits=None):
-    """The ASGI application of one open Store."""
+def make_app(store, limits=None, names=names_of()):
+    """The ASGI application of one open Store.  names: the hosts that lead to it, see `guards.stranger`."""
     study = StudyEndpoints(store, limits or Limits())
     routes = [Route(path, partial(study.file, *file)) for path, file in FILES.items()]
     routes += [
@@ -84,7 +86,10 @@ def make_app(store, limits=None):
         Route("/api/answer", study.answer, methods=["POST"]),
         Route("/api/picture/{address}", study.picture),
     ]
-    handlers = {HTTPException: _http_error, Refused: _refused, sqlite3.Error: _disk_error, Exception: _error}
+    handlers = {
+        HTTPException: _http_error, Refused: _refused, sqlite3.Error: _disk_error, ClientDisconnect: _gone,
+        Exception: _error,
+    }  # fmt: skip
     app = Starlette(routes=routes, exception_handlers=handlers)
 
     async def guarded(scope, receive, send):
@@ -94,11 +99,18 @@ def make_app(store, limits=None):
                 message = {**message, "headers": [*message["headers"], *named]}
             await send(message)
 
-        length = sum(len(name) + len(value) for name, value in scope.get("headers", ()))
-        too_long = _say(431, f"the headers are longer than {LONGEST_HEADERS} bytes", {"Connection": "close"})
-        await (app if length <= LONGEST_HEADERS else too_long)(scope, receive, send_with_headers)
+        await (_refusal(scope, names) or app)(scope, receive, send_with_headers)
 
     return guarded
+
+
+def _refusal(scope, names):
+    """The answer to a request that nobody looks at further, or None."""
+    if sum(len(name) + len(value) for name, value in scope.get("headers", ())) > LONGEST_HEADERS:
+        return _say(431, f"the headers are longer than {LONGEST_HEADERS} bytes", {"Connection": "close"})
+    if reason := stranger(scope, names):
+        return _say(403, reason, {"Connection": "close"})
+    return None
 
 
 class StudyEndpoints:
@@ -232,6 +244,10 @@ async def _http_error(request, error):
 
 async def _refused(request, error):
     return _say(STATUS[error.reason], str(error))
+
+
+async def _gone(request, error):
+    return _say(400, "the body did not come")  # which nobody reads
 
 
 async def _disk_error(request, error):

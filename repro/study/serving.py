@@ -10,6 +10,7 @@ import time
 import segno
 import uvicorn
 
+from repro.study.guards import PatientProtocol, names_of
 from repro.study.server import make_app
 
 EVERYWHERE = ("0.0.0.0", "::")
@@ -60,11 +61,11 @@ def qr_code(address):
     return text.getvalue()
 
 
-def make_server(store, limits=None):
-    """The uvicorn Server of a store; no access log, as that would keep addresses."""
+def make_server(store, limits=None, names=names_of()):
+    """The uvicorn Server of a store; no access log, as that would keep addresses.  names: as for `make_app`."""
     config = uvicorn.Config(
-        make_app(store, limits),
-        http="h11",
+        make_app(store, limits, names),
+        http=PatientProtocol,
         ws="none",
         lifespan="off",
         log_level="warning",
@@ -85,7 +86,7 @@ def serving(store, host="127.0.0.1", port=0, limits=None):
 
     `with serving(store) as address: ...`
     """
-    listener, server = listen(host, port), make_server(store, limits)
+    listener, server = listen(host, port), make_server(store, limits, names_of(host))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -20,38 +20,34 @@ from PIL import Image
 from repro.color import rgb8_to_lab
 from repro.evaluation import baselines
 from repro.files import write_atomically
+from repro.study import statistics
 from repro.study.folder import FORMAT, MANIFEST, StudyError, load_study
+from repro.study.plan import LEAST, counts_for
 
-CATCH_SHARE = 0.1  # of the pairs
+RATERS = 12  # for whom is said what a study that had to shrink can tell
 
 
 def build_study(
-    folder,
-    truth,
-    methods,
-    random=None,
-    names=None,
-    seed=0,
-    practice=10,
-    pairs=40,
-    display_ms=1000,
-    size=256,
-):
+    folder, truth, methods, random=None, names=None, seed=0, practice=10, pairs=40, display_ms=1000, size=256,
+    report=print,
+):  # fmt: skip
     """Write a study folder and return its Study; an earlier study there is replaced.
 
     truth: (N, S, S, 3) uint8 photographs.  methods: {name: (N, S, S, 3) uint8}, their recolourings.
     random: (N, S, S, 3) uint8, the photographs' lightness with other colours; None: `random_colors(truth)`.
     names: N different strings; None: numbers.  practice, pairs: pairs for a rater; a tenth of `pairs` are
     catch trials.  display_ms: how long each picture is shown.  size: side of the pictures, pixels; all are
-    resized alike (Lanczos).  seed: of the files' random names.
+    resized alike (Lanczos).  seed: of the files' random names.  report: is told, in a line, where there are
+    too few photographs for practice + pairs, so that the study shrinks.
     Raises ValueError if arrays do not fit each other or a photograph occurs twice, StudyError if there are
-    fewer than practice + pairs.
+    fewer than LEAST.
     """
     if not methods or {"truth", "random"} & set(methods):
         raise ValueError('methods must name at least one recolouring, none of them "truth" or "random"')
     random = random_colors(truth, seed) if random is None else random
     names = [f"{number:05d}" for number in range(len(truth))] if names is None else [str(n) for n in names]
     _check(truth, {**methods, "random": random}, names, practice, pairs, display_ms)
+    counts = _counts(len(truth), practice, pairs, report)
     folder, rng = Path(folder), np.random.default_rng(seed)
     _clear(folder)
     entries, hashes = [], []
@@ -60,19 +56,33 @@ def build_study(
         entry, digests = _write_photograph(folder, truth[number], random[number], recolored, size, rng)
         entries.append({"name": name, **entry})
         hashes.append(digests)
-    manifest = {
-        "format": FORMAT,
-        "methods": list(methods),
-        "practice": practice,
-        "pairs": pairs,
-        "catch": round(pairs * CATCH_SHARE),
-        "display_ms": display_ms,
-        "size": size,
-        "photographs": entries,
-    }
+    shown = {**counts._asdict(), "display_ms": display_ms, "size": size}
+    _write_manifest(folder, {"format": FORMAT, "methods": list(methods), **shown, "photographs": entries}, hashes)
+    return load_study(folder)
+
+
+def _counts(photographs, practice, pairs, report):
+    """The Counts of a study; where they are less than those wanted, what it then can tell is reported."""
+    if photographs < LEAST:
+        raise StudyError(
+            f"a study needs {LEAST} different photographs, got {photographs}: add some to those for testing"
+        )
+    counts = counts_for(photographs, practice, pairs)
+    if counts[:2] != (practice, pairs):
+        trials = counts.pairs - counts.catch
+        apart = statistics.detectable(RATERS, trials)
+        told = f"a share fooled of {100 * (0.5 - apart):.0f} % or less" if apart == apart else "no share at all"
+        report(
+            f"{photographs} photographs are too few for {practice} practice pairs and {pairs} pairs: each rater sees "
+            f"{counts.practice} and {counts.pairs}, of which {counts.catch} are catch trials. {RATERS} raters can then "
+            f"tell {told} from 50 %."
+        )
+    return counts
+
+
+def _write_manifest(folder, manifest, hashes):
     manifest["fingerprint"] = hashlib.sha256(json.dumps([manifest, hashes]).encode()).hexdigest()[:16]
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
-    return load_study(folder)
 
 
 def random_colors(truth, seed=0):
@@ -105,11 +115,6 @@ def _check(truth, others, names, practice, pairs, display_ms):
         raise ValueError("practice must be at least 0, pairs and display_ms at least 1")
     if len({photo.tobytes() for photo in truth}) < len(truth):
         raise ValueError("a photograph occurs twice; a rater must not see one twice, so remove the copies")
-    if len(truth) < practice + pairs:
-        raise StudyError(
-            f"{practice} practice pairs and {pairs} pairs need {practice + pairs} photographs, so that a rater sees none twice; "
-            f"got {len(truth)}: add photographs, or lower practice= and pairs="
-        )
 
 
 def _clear(folder):

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from repro.colorizer.weights import save_weights
+from repro.datasets.folder import SourceError
 from repro.examples import to_example
 from repro.kinds import expect
 from repro.training.batches import check_size, cut, feed_of, is_array, shrunk, window_side
@@ -57,7 +58,7 @@ def train(
     steps; there is one at each validation, too, and after SIGTERM.  keep: so many checkpoints stay.  fabric:
     of `open_fabric`, made if None; under torchrun every process calls this, and the first one writes.
     Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, TrainingStopped after
-    SIGTERM, CheckpointError for a checkpoint of other settings or photographs or a full disk, ValueError if
+    SIGTERM, SourceError where shards do not come any more, CheckpointError for a checkpoint of other settings or photographs or a full disk, ValueError if
     settings, objective and photographs do not go together.
     """
     fabric = fabric or open_fabric()
@@ -75,7 +76,10 @@ def _learn(run, stop, checkpoint_every):
         rate = learning_rate(run.settings.schedule, max(done, share * run.settings.steps), run.settings.steps)
         for group in run.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        loss = run.step(done, run.settings.crop_at(share))
+        try:
+            loss = run.step(done, run.settings.crop_at(share))
+        except SourceError as error:
+            raise run.without_photographs(done, error) from None
         done, share = done + 1, run.share(done + 1)
         run.progress.add(done - 1, loss, rate, share)
         stopping = stop.agreed(done)
@@ -220,6 +224,15 @@ class Run:
                 header = self.header | {"step": done, "scores": scores}
                 save_weights(self.folder / "best.safetensors", self.result, self.objective, **header)
             write_curve(self.folder / "curve.csv", self.history)
+
+    def without_photographs(self, done, error):
+        """Keep what was learned where a step's photographs do not come; returns what is to be raised.
+
+        A process among several cannot wait for the others here, so that there the last checkpoint counts.
+        """
+        if self.fabric.world_size == 1 and done > self.start:
+            self.save(done)
+        return SourceError(f"{error}; stopped after step {done}, {kept(self.folder)}: the same run continues there")
 
     def save(self, done):
         """A checkpoint, written by the first process while the others wait."""
