@@ -106,33 +106,39 @@ def method_name(method):
 
 
 def held_out_table(results):
-    """What `python -m repro measure` found as Markdown: each collection, each method."""
-    run, rows = results["run"], []
+    """What `python -m repro measure` found as Markdown: each method of each collection, then each difference."""
+    run, number = results["run"], results.get("photographs", {})
     asked = list(dict.fromkeys(
         f for methods in results["held_out"].values() for found in methods.values() for f in found if f.startswith("top1 of")
     ))  # fmt: skip
-    for collection, methods in results["held_out"].items():
-        for method, found in methods.items():
-            cells = [
-                f"{scale * found[figure]['mean']:.1f} ± {scale * (found[figure]['high'] - found[figure]['low']) / 2:.1f}"
-                if figure in found
-                else ""
-                for figure, scale in (
-                    ("auc", 100), ("auc_rebalanced", 100), ("psnr", 1), ("colorfulness", 1), *((f, 100) for f in asked)
-                )
-            ]  # fmt: skip
-            rows.append(f"| {collection} | {method_name(method)} | {' | '.join(cells)} |")
+    scales = {"auc": 100, "auc_rebalanced": 100, "psnr": 1, "colorfulness": 1} | dict.fromkeys(asked, 100)
+    named = lambda collection: f"{collection} ({number[collection]:,})" if collection in number else collection
+
+    def lines(of_collection, name_of, cell):
+        return [
+            f"| {named(collection)} | {name_of(name)} | "
+            + " | ".join(cell(found[figure], scale) if figure in found else "" for figure, scale in scales.items())
+            + " |"
+            for collection, methods in of_collection.items()
+            for name, found in methods.items()
+        ]
+
+    half = lambda found, scale: f"{scale * found['mean']:.1f} ± {scale * (found['high'] - found['low']) / 2:.1f}"
+    ends = lambda found, scale: "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(scale * found[k] for k in ("mean", "low", "high")))
     short = lambda classifier: classifier.split("/")[-1].split(":")[-1]
     names = [" ".join(("top-1", *figure.split()[1:-1], short(figure.split()[-1]))) for figure in asked]
-    header = ["photographs", "method", "AuC", "rebalanced AuC", "PSNR (dB)", "colourfulness", *names]
+    header = ["AuC", "rebalanced AuC", "PSNR (dB)", "colourfulness", *names]
+    table = lambda what, rows: [
+        f"| photographs | {' | '.join([what, *header])} |", "|---" * (len(header) + 2) + "|", *rows, ""
+    ]  # fmt: skip
+    differences = lines(results.get("differences", {}), str, ends)
     return "\n".join(
-        [
-            f"| {' | '.join(header)} |",
-            "|---" * len(header) + "|",
-            *rows,
-            "",
-            f"Per cent, ± half of the 95 % interval over photographs. Measured {run['date']} on {run['hardware']}; "
-            f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
+        table("method", lines(results["held_out"], method_name, half))
+        + (table("difference, same photographs", differences) if differences else [])
+        + [
+            "Per cent, ± half of the 95 % interval over photographs; of differences the whole interval, both methods drawn "
+            "together. Rebalanced AuC falls with the number of photographs, so compare it within one collection only. "
+            f"Measured {run['date']} on {run['hardware']}; seed {run['seed']}, Python {run['python']}, torch {run['torch']}."
         ]
     )
 
