@@ -28,6 +28,12 @@ def test_the_table_of_held_out_photographs(tmp_path, monkeypatch):
     assert lines[3] == "| cats | truth | 87.6 ± 2.0 |  |  |  | 87.6 ± 2.0 |"
     assert lines[4] == "| cats | gray | 87.6 ± 2.0 | 87.6 ± 2.0 |  | 30.0 ± 1.5 |  |"
     assert "abacus" in lines[-2] and "2020-01-01" in lines[-2]
+    record |= {"photographs": {"cats": 1200}, "differences": {"cats": {"gray - truth": {"auc": interval | {"mean": -0.02}}}}}
+    (tmp_path / "tiny.json").write_text(json.dumps(record))
+    lines = records.quote_results("<!-- results/tiny.json -->\n<!-- end -->").splitlines()
+    assert lines[4].startswith("| cats (1,200) | gray | 87.6 ± 2.0 |")
+    assert lines[6].startswith("| photographs | difference, same photographs | AuC |")
+    assert lines[8] == "| cats (1,200) | gray - truth | -2.0 [+86.0, +90.0] |  |  |  |  |"
 
 
 @pytest.mark.parametrize(

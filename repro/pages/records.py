@@ -105,42 +105,66 @@ def method_name(method):
     return "encoder (beyond the paper)" if method == "encoder" else method
 
 
-def held_out_rows(results):
-    """What `python -m repro measure` found as a table: its header, and a row for each collection and method.
+def held_out_rows(results, section="held_out"):
+    """What `python -m repro measure` found as a table: its header, and a row for each method of each collection.
 
-    A cell is the mean ± half of its interval, in per cent where the figure is a share; None where it was not measured.
+    section: "held_out", whose cells are a mean ± half of its interval; or "differences" of two methods on the same
+    photographs, each with the ends of its interval.  In per cent where the figure is a share; None where it was not
+    measured.
     """
-    measured = [(where, method, found) for where, methods in results["held_out"].items() for method, found in methods.items()]
+    number, methods = results.get("photographs", {}), section == "held_out"
+    names = _held_out_figures(results)
+    cell, name_of = (_with_half, method_name) if methods else (_with_ends, str)
+    rows = [
+        [
+            f"{collection} ({number[collection]:,})" if collection in number else collection,
+            name_of(name),
+            *(cell(found[figure], figure) if figure in found else None for figure in names),
+        ]
+        for collection, of_collection in results.get(section, {}).items()
+        for name, found in of_collection.items()
+    ]
+    return ["photographs", "method" if methods else "difference, same photographs", *names.values()], rows
+
+
+def _held_out_figures(results):
+    """{figure: what a table calls it}, classifiers' answers among a collection's classes last."""
     names = {"auc": "AuC", "auc_rebalanced": "rebalanced AuC", "psnr": "PSNR (dB)", "colorfulness": "colourfulness"}
-    for figure in (figure for *_, found in measured for figure in found if figure.startswith("top1 of")):
-        *_, classes, classifier = figure.split()
-        names[figure] = f"top-1 of {classes} {re.split('[/:]', classifier)[-1]}"
-    rows = [[where, method_name(method), *(_with_interval(found, name) for name in names)] for where, method, found in measured]
-    return ["photographs", "method", *names.values()], rows
+    every = (figure for methods in results["held_out"].values() for found in methods.values() for figure in found)
+    for figure in every:
+        if figure.startswith("top1 of"):
+            *_, classes, classifier = figure.split()
+            names[figure] = f"top-1 of {classes} {re.split('[/:]', classifier)[-1]}"
+    return names
 
 
-def _with_interval(found, figure):
-    if figure not in found:
-        return None
-    scale = 100 if figure.startswith(("auc", "top1")) else 1
-    half = (found[figure]["high"] - found[figure]["low"]) / 2
-    return f"{scale * found[figure]['mean']:.1f} ± {scale * half:.1f}"
+def _scale(figure):
+    return 100 if figure.startswith(("auc", "top1")) else 1
+
+
+def _with_half(found, figure):
+    half = (found["high"] - found["low"]) / 2
+    return f"{_scale(figure) * found['mean']:.1f} ± {_scale(figure) * half:.1f}"
+
+
+def _with_ends(found, figure):
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(_scale(figure) * found[k] for k in ("mean", "low", "high")))
 
 
 def held_out_table(results):
-    """What `python -m repro measure` found as Markdown: each collection, each method."""
-    run, (header, rows) = results["run"], held_out_rows(results)
-    lines = [f"| {' | '.join(cell or '' for cell in row)} |" for row in (header, *rows)]
-    return "\n".join(
-        [
-            lines[0],
-            "|---" * len(header) + "|",
-            *lines[1:],
-            "",
-            f"Per cent, ± half of the 95 % interval over photographs. Measured {run['date']} on {run['hardware']}; "
-            f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
-        ]
+    """What `python -m repro measure` found as Markdown: each method of each collection, then each difference."""
+    run, lines = results["run"], []
+    for section in ("held_out", "differences"):
+        header, rows = held_out_rows(results, section)
+        if rows:
+            first, *others = (f"| {' | '.join(cell or '' for cell in row)} |" for row in (header, *rows))
+            lines += [first, "|---" * len(header) + "|", *others, ""]
+    lines.append(
+        "Per cent, ± half of the 95 % interval over photographs; of differences the whole interval, both methods drawn "
+        "together. Rebalanced AuC falls with the number of photographs, so compare it within one collection only. "
+        f"Measured {run['date']} on {run['hardware']}; seed {run['seed']}, Python {run['python']}, torch {run['torch']}."
     )
+    return "\n".join(lines)
 
 
 def markdown_table(results):
