@@ -11,6 +11,7 @@ from repro.colorizer.model import shrink
 from repro.network import ColorizationNet
 
 MEGAPIXELS = (0.25, 1, 12)
+LARGE = (12, 60, 100)
 MODELS = ((0.25, 64), (1.0, 256))  # (width, short side of the small copy): classroom, paper
 
 
@@ -38,14 +39,27 @@ def run(small=False):
                     notes={"photograph_bytes": photograph(megapixels).nbytes},
                 ),
             ]
-    return figures
+    return figures + [memory_of_the_default(megapixels) for megapixels in ((0.02,) if small else LARGE)]
+
+
+def memory_of_the_default(megapixels):
+    """Peak memory beside the result's own size, of the model that users get, with its search for a frame."""
+    peak = peak_growth("benchmarks.colorizer:default_model", megapixels)
+    result, name = photograph(megapixels).nbytes, f"colorize {megapixels:g} megapixels by default, peak memory"
+    return Figure(name, "its result", max(1, peak), result, "bytes", "plain", goal="2 x and 50 MiB")
+
+
+def default_model(megapixels):
+    model, photo = Colorizer.load(), photograph(megapixels)
+    model.colorize(photo[:64, :64])
+    return lambda: model.colorize(photo)
 
 
 def tasks(width, short_side, megapixels):
     """Two functions of no arguments: colour the photograph; the forward pass that this takes."""
     torch.manual_seed(0)
     bins = ab_bins()
-    colorizer = Colorizer(ColorizationNet(width, len(bins)), bins, "rebalanced", short_side)
+    colorizer = Colorizer(ColorizationNet(width, len(bins)), bins, "rebalanced", short_side=short_side)
     photo = photograph(megapixels)
     lightness = torch.from_numpy(rgb8_to_lightness(shrink(photo, short_side)))[None, None]
     return lambda: colorizer.colorize(photo), lambda: colorizer.predict(lightness)

@@ -2,16 +2,20 @@
 
 import argparse
 import sys
+from contextlib import suppress
 
 from repro.commands import (
     colorize,
     data,
+    discard,
+    escape_unknown_letters,
     exercises,
     fail,
     measure,
     pack,
     page,
     record,
+    say,
     shards,
     ship,
     study,
@@ -30,16 +34,29 @@ def main(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
+    escape_unknown_letters()
     options = parser.parse_args(arguments)
     try:
-        return options.run(options)
+        code = options.run(options)
+        if sys.stdout:
+            sys.stdout.flush()
+        return code
     except ModuleNotFoundError as error:
         if not (advice := what_to_install(error)):
             raise
         return fail(advice)
+    except BrokenPipeError:  # `| head`: nobody reads any more
+        discard(sys.stdout)
+        discard(sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("stopped; what was finished is kept", file=sys.stderr)
-        return 130
+        return _stopped()
+
+
+def _stopped():
+    with suppress(BrokenPipeError):
+        say("stopped; what was finished is kept", sys.stderr)
+    return 130
 
 
 if __name__ == "__main__":

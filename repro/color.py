@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 # IEC 61966-2-1 primaries and the D65 white of the CIE 1931 2 degree observer, as scikit-image has them.
 RGB_TO_XYZ = np.array(
@@ -15,6 +16,7 @@ RGB_TO_XYZ = np.array(
 )
 WHITE = np.array([0.95047, 1.0, 1.08883])
 _LINEAR_LIMIT = 0.008856  # below this f(t) is a straight line
+_VISIBLE = 1e-4  # of linear light; outside the gamut by less is a third of one of 255 levels, or nothing
 
 
 def _channels_last_of_three(array, name):
@@ -105,6 +107,42 @@ def in_gamut(lab, tolerance=1e-3):
     """(...) bool: does sRGB hold this Lab colour?  tolerance: in linear light, 0..1."""
     linear = _lab_to_linear(lab)
     return ((linear >= -tolerance) & (linear <= 1 + tolerance)).all(-1)
+
+
+@cache
+@torch.inference_mode(False)
+def largest_chroma(device=torch.device("cpu"), lightnesses=101, hues=361):
+    """How far from gray sRGB reaches: chroma (lightnesses, hues) float32, ab units, for L 0..100 and hue -pi..pi.
+
+    Found by halving, 24 times, the stretch between a chroma that sRGB has and one that it lacks.
+    """
+    lightness = torch.linspace(0, 100, lightnesses, device=device)[:, None].expand(-1, hues)
+    hue = torch.linspace(-np.pi, np.pi, hues, device=device).expand(lightnesses, -1)
+    inside, outside = torch.zeros_like(hue), torch.full_like(hue, 200)
+    for _ in range(24):
+        middle = (inside + outside) / 2
+        found = in_gamut(torch.stack((lightness, middle * hue.cos(), middle * hue.sin()), -1), 1e-6)
+        inside, outside = torch.where(found, middle, inside), torch.where(found, outside, middle)
+    return inside
+
+
+def lab_to_rgb_at_its_lightness(lab):
+    """Lab to sRGB like `lab_to_rgb`, but a colour that sRGB lacks moves straight towards gray until sRGB has it.
+
+    Lightness and hue so stay; clipping each channel for itself changes both, up to 24 L.  Black stays black and
+    white white, whatever their ab is.  lab: (..., 3) float tensor, ab up to 200 from gray.  Returns (..., 3)
+    float32 in 0..1.
+    """
+    linear = _lab_to_linear(lab)
+    outside = ((linear < -_VISIBLE) | (linear > 1 + _VISIBLE)).any(-1)
+    if outside.any():
+        lightness, a, b = lab[outside].float().unbind(-1)
+        place = torch.stack((torch.atan2(b, a) / np.pi, lightness / 50 - 1), -1)  # both -1..1
+        table = largest_chroma(lab.device)[None, None]
+        reach = F.grid_sample(table, place[None, None], padding_mode="border", align_corners=True)[0, 0, 0]
+        scale = (reach / torch.hypot(a, b).clamp_min(1e-6)).clamp(max=1)
+        linear[outside] = _lab_to_linear(torch.stack((lightness, a * scale, b * scale), -1))
+    return _linear_to_srgb(linear)
 
 
 @cache

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from repro.color import lightness_to_gray
-from repro.network import ColorizationNet, check_lightness
+from repro.network import ColorizationNet, UnnormalizedNet, check_lightness
 
 # expansion, kernel, stride of the first block, output channels, blocks
 STAGES = (
@@ -29,10 +29,13 @@ STAGES = (
     (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )
+BLOCKS = sum(stage[-1] for stage in STAGES)
 STEM = 32  # channels
 TAPPED = {2: 24, 4: 40, 10: 112, 15: 320}  # the blocks the decoder looks at, at strides 4, 8, 16, 32: channels
 CHANNELS = 128  # of the decoder at width 1
 ENCODER_RATE = 0.1  # of the learning rate: what labels taught is to be kept
+SKIPPED = 0.2  # share of the photographs for which the last block is skipped while training; earlier ones less
+DROPPED = 0.2  # share of the decoder's channels that are silent for a photograph while training
 
 
 class SameConv2d(nn.Conv2d):
@@ -61,8 +64,9 @@ class InvertedResidual(nn.Module):
     """1x1 expansion, depthwise convolution, 1x1 projection; the input is added where shapes agree (Sandler et
     al. 2018)."""
 
-    def __init__(self, inputs, outputs, expansion, kernel, stride):
+    def __init__(self, inputs, outputs, expansion, kernel, stride, skipped=0.0):
         super().__init__()
+        self.skipped = skipped
         inner = inputs * expansion
         self.expand = convolution(inputs, inner) if expansion > 1 else nn.Identity()
         self.depthwise = convolution(inner, inner, kernel, stride, groups=inner)
@@ -71,7 +75,12 @@ class InvertedResidual(nn.Module):
 
     def forward(self, features):
         answer = self.project(self.depthwise(self.expand(features)))
-        return features + answer if self.residual else answer
+        if not self.residual:
+            return answer
+        if self.training and self.skipped:  # stochastic depth (Huang et al. 2016)
+            kept = torch.rand(len(answer), 1, 1, 1, device=answer.device) >= self.skipped
+            answer = answer * kept / (1 - self.skipped)
+        return features + answer
 
 
 class EfficientNetLite0(nn.Module):
@@ -87,7 +96,8 @@ class EfficientNetLite0(nn.Module):
         blocks, previous = [], STEM
         for expansion, kernel, stride, channels, count in STAGES:
             for index in range(count):
-                blocks.append(InvertedResidual(previous, channels, expansion, kernel, 1 if index else stride))
+                skipped = SKIPPED * len(blocks) / BLOCKS
+                blocks.append(InvertedResidual(previous, channels, expansion, kernel, 1 if index else stride, skipped))
                 previous = channels
         self.blocks = nn.ModuleList(blocks)
         self.train()
@@ -132,6 +142,7 @@ class EncoderColorizationNet(nn.Module):
             nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
         )
         self.mixes = nn.ModuleList([nn.Sequential(mix(), mix()), mix(), mix(), mix()])  # finest first
+        self.dropout = nn.Dropout2d(DROPPED)
         self.out = nn.Conv2d(channels, outputs, 1)
         for layer in (*self.laterals.modules(), *self.mixes.modules(), self.out):
             if isinstance(layer, nn.Conv2d):
@@ -142,7 +153,7 @@ class EncoderColorizationNet(nn.Module):
 
     def forward(self, lightness):
         *_, features = self._activations(lightness)
-        return self.out(features)
+        return self.out(self.dropout(features))
 
     def taps(self, lightness, names=None):
         """Activations by layer, as `ColorizationNet.taps`; the layers are block0 ... block15, then decoder."""
@@ -171,7 +182,7 @@ class EncoderColorizationNet(nn.Module):
         return [(new, 1.0), (known, ENCODER_RATE)]
 
 
-NETWORKS = {network.kind: network for network in (ColorizationNet, EncoderColorizationNet)}
+NETWORKS = {network.kind: network for network in (ColorizationNet, UnnormalizedNet, EncoderColorizationNet)}
 
 
 # ---- the weights that ImageNet's labels taught ----

@@ -139,11 +139,12 @@ def equalize_gradient_ratios(network, lightness, generator, rounds=3):
 
     A layer multiplied by s has its gradient divided by s, so its ratio falls by s^4 (the paper's alpha / 2 =
     1 / 4 of the log squared ratio); what is multiplied into one layer is divided out in the next. Batch
-    normalisation undoes any scale before it, so only the layers after the last one must have scales whose
-    product is 1: their ratios' geometric mean is the target.
+    normalisation undoes any scale before it, so only the layers after the last one (all of them, where there is
+    none) must have scales whose product is 1: their ratios' geometric mean is the target.
     """
     names = [name for name, _ in convolutions(network)]
-    tail = [name for name in names if name.startswith("conv8") or name == "out"]
+    normalized = [len(layer) == 3 for layer in network.layers.values()]
+    tail = names[len(normalized) - normalized[::-1].index(True) :] if any(normalized) else names
     for _ in range(rounds):
         ratios = gradient_ratios(network, lightness, generator)
         logs = {name: torch.tensor(ratio, dtype=torch.float64).log() for name, ratio in ratios.items()}

@@ -8,7 +8,7 @@ import math
 from typing import Annotated, get_type_hints
 
 OBJECTIVES = ("regression", "classification", "rebalanced")
-NETWORKS = ("paper", "encoder")
+NETWORKS = ("paper", "unnormalized", "encoder")
 INITIALIZATIONS = ("kmeans", "he", "gaussian")
 PRECISIONS = ("auto", "bf16-mixed", "32-true")
 SOURCES = ("world", "bundled", "folder", "imagenette", "shards")

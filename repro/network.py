@@ -54,6 +54,7 @@ class ColorizationNet(nn.Module):
     """
 
     kind = "paper"
+    normalized = True
     depths = {f"conv{block}": f"conv{block}_{len(channels)}" for block, (channels, *_) in BLOCKS.items()} | {
         "conv8": "conv8_3"
     }  # block: its last layer
@@ -72,7 +73,7 @@ class ColorizationNet(nn.Module):
                 convolution = nn.Conv2d(
                     previous, scaled(count), 3, stride if last else 1, padding=dilation, dilation=dilation
                 )
-                norm = [BatchNorm(scaled(count))] if last else []
+                norm = [BatchNorm(scaled(count))] if last and self.normalized else []
                 self.layers[f"conv{block}_{position}"] = nn.Sequential(convolution, nn.ReLU(inplace=True), *norm)
                 previous = scaled(count)
         for position, count in enumerate(DECODER, 1):
@@ -111,6 +112,13 @@ class ColorizationNet(nn.Module):
         for name, layer in self.layers.items():
             features = layer(features)
             yield name, features
+
+
+class UnnormalizedNet(ColorizationNet):
+    """The same network without batch normalisation: what it learns depends on where it starts."""
+
+    kind = "unnormalized"
+    normalized = False
 
 
 def check_lightness(lightness):

@@ -1,5 +1,6 @@
 """Photograph in, photograph out: size, type and lightness are kept; ab is enlarged where it belongs."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from repro import paths
@@ -96,6 +98,48 @@ def test_what_is_no_photograph_is_refused(colorizer, photo):
         colorizer.colorize(photo)
 
 
+@pytest.mark.parametrize("shape", [(3000, 3), (3, 3000), (801, 1), (1, 900), (1, 65537), (2, 2), (17, 16)])
+def test_narrow_photographs_are_coloured(tiny_network, bins, shape):
+    """By the model that comes along, too, which looks for a frame."""
+    photo = np.full(shape, 130, np.uint8)
+    model = Colorizer(tiny_network(), bins, "classification", short_side=32, as_scan=True, guided=True)
+    result = model.colorize(photo)
+    assert result.shape == (*shape, 3)
+    assert np.abs(rgb8_to_lightness(result) - rgb8_to_lightness(result * 0 + 130)).max() < 1
+
+
+@pytest.mark.parametrize("ab", [(0, 0), (90, 60), (-80, 80), (30, -100), (60, 0), (-3, 95), (199, 1)])
+def test_lightness_stays_at_every_gray_whatever_the_colour(colorizer, ab):
+    """Within .3 L of 8 bits; black stays black and white white.  Clipped channel by channel it is up to 24 off."""
+    photo = np.arange(256, dtype=np.uint8)[None].repeat(16, 0)
+    colorizer.decode = lambda *args: torch.tensor(ab, dtype=torch.float32)[None, :, None, None].expand(1, 2, 8, 8)
+    result = colorizer.colorize(photo)
+    lightness = rgb8_to_lightness(photo[..., None].repeat(3, 2))
+    assert np.abs(rgb8_to_lightness(result) - lightness).max() < 0.3
+    assert (result[:, 0] == 0).all() and (result[:, 255] == 255).all()
+    hue = rgb8_to_lab(result[:1])[0, 60:200, 1:]
+    assert np.abs(hue @ np.array([-ab[1], ab[0]])).max() <= 2 * np.hypot(*ab), "ab moved, but not straight towards gray"
+    assert not any(ab) or (np.hypot(*hue.T) > 10).all(), "colour is kept where there is room for it"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV"])
+def test_pillow_images_are_looked_at_by_what_they_show(colorizer, mode):
+    """Not by what they hold: a palette's numbers are no grays."""
+    image = Image.fromarray(picture(24, 32, 3)).convert(mode)
+    assert np.array_equal(colorizer.colorize(image), colorizer.colorize(np.asarray(image.convert("RGB"))))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "LAB", "F", "I", "I;16"])
+def test_pillow_images_that_are_not_are_named(colorizer, mode):
+    with pytest.raises(ValueError, match=f"a Pillow image of mode {mode}.*convert it to RGB"):
+        colorizer.colorize(Image.new(mode, (8, 8)))
+    if mode == "PA":
+        palette = Image.new("P", (8, 8))
+        palette.info["transparency"] = 0
+        with pytest.raises(ValueError, match="mode RGBA"):
+            colorizer.colorize(palette)
+
+
 # -- decoding --------------------------------------------------------------------------------------------------------
 
 
@@ -118,7 +162,7 @@ def test_an_unknown_decoding_or_temperature_is_named(colorizer):
 
 
 def test_regression_ignores_decoding_and_temperature(tiny_network, bins):
-    colorizer = Colorizer(tiny_network(2), bins, "regression", 32)
+    colorizer = Colorizer(tiny_network(2), bins, "regression", short_side=32)
     output = torch.randn(1, 2, 4, 4)
     for how in ((), ("mode",), ("annealed", 0.01)):
         assert torch.equal(colorizer.decode(output, *how), output * REGRESSION_SCALE)
@@ -142,6 +186,17 @@ def test_regression_ignores_decoding_and_temperature(tiny_network, bins):
 )
 def test_the_small_copy(shape, small):
     assert shrink(picture(*shape, 3), 64).shape == (*small, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 1000), (301, 200), (700, 900), (1111, 1), (640, 960)])
+def test_the_small_copy_is_pillows_bit_for_bit(shape, monkeypatch):
+    """Made in strips, it is what one call of Pillow's makes, which keeps all of the photograph once more."""
+    photo = picture(*shape, 3)
+    monkeypatch.setattr(enlarge, "STRIP", 5000)
+    found = shrink(photo, 24)
+    size = found.shape[1], found.shape[0]
+    whole = Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    assert np.array_equal(found, whole)
 
 
 # -- enlarging -------------------------------------------------------------------------------------------------------
@@ -195,6 +250,7 @@ def test_strips_make_no_difference(monkeypatch, strip):
     photo, ab = picture(41, 29, 3), torch.randn(2, 8, 6) * 20
     whole = join(photo, ab)
     monkeypatch.setattr(enlarge, "STRIP", strip)
+    monkeypatch.setattr(enlarge, "LONG", 17)
     assert (
         np.abs(join(photo, ab).astype(int) - whole).max() <= 1
     )  # sums in another order may round the other way
@@ -202,28 +258,37 @@ def test_strips_make_no_difference(monkeypatch, strip):
 
 
 BIG = """
-import resource, numpy, torch
+import resource, sys, numpy, torch
 torch.set_num_threads(1)
-from repro.bins import ab_bins
 from repro.colorizer import Colorizer
-from repro.network import ColorizationNet
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MiB
-colorizer = Colorizer(ColorizationNet(0.03), ab_bins(), "classification", 64)
+colorizer, shape = Colorizer.load(), tuple(map(int, sys.argv[1:]))
 colorizer.colorize(numpy.zeros((900, 900), numpy.uint8))
+photo = numpy.full(shape, 120, numpy.uint8)
+photo[::7] = 60
 before = peak()
-colorizer.colorize(numpy.full((4000, 6000), 120, numpy.uint8))
+colorizer.colorize(photo)
 print(peak() - before)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in other units elsewhere")
-def test_memory_of_a_big_photograph():
-    """24 megapixels: 23 MiB of gray, 69 as RGB, 69 of result; as Lab floats at once it would take 275 more,
-    several times."""
-    run = subprocess.run(
-        [sys.executable, "-c", BIG], cwd=paths.ROOT, capture_output=True, text=True, check=True
-    )
-    assert float(run.stdout) < 250
+@pytest.mark.parametrize("shape, more", [((4000, 6000), 70), ((4000, 6000, 3), 70), ((3, 8_000_000), 200)])
+def test_memory_of_a_big_photograph(shape, more):
+    """24 megapixels by the model that users get, with its search for a frame: 69 MiB of result, and strips.  As floats
+    the lightness alone would take 92 more, and Lab 275."""
+    arguments = [sys.executable, "-c", BIG, *map(str, shape)]
+    run = subprocess.run(arguments, cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 69 + more
+
+
+def test_threads_sleep_while_they_wait_unless_the_user_has_said_otherwise():
+    """Spinning ones make colouring take several times as long beside one other program."""
+    program = "import os, repro, sys; print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
+    for given, expected in (({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")):
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
+        run = subprocess.run([sys.executable, "-c", program], cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=True)
+        assert run.stdout.split() == ["False", expected], "set after torch, it does nothing"
 
 
 # -- loading ---------------------------------------------------------------------------------------------------------
@@ -262,8 +327,23 @@ def test_load_takes_the_settings_of_the_file_and_options_over_them(tmp_path, tin
     assert loaded.origin == str(path)
     photo = picture(30, 40)
     assert np.array_equal(
-        loaded.colorize(photo), Colorizer(tiny_network(), ab_bins(), "classification", 48).colorize(photo)
+        loaded.colorize(photo), Colorizer(tiny_network(), ab_bins(), "classification", short_side=48).colorize(photo)
     )
+
+
+def test_none_means_as_the_file_says(tmp_path, tiny_network):
+    path = tmp_path / "w.safetensors"
+    save(path, tiny_network(), "classification", colorize={"decoding": "mode", "temperature": 0.2, "guided": True})
+    model = Colorizer.load(path, decoding=None, temperature=None, guided=None, short_side=None)
+    assert (model.decoding, model.temperature, model.guided, model.short_side) == ("mode", 0.2, True, 64)
+    assert Colorizer.load(path, guided=False, temperature=1.0).guided is False
+    assert model.header["objective"] == "classification"
+
+
+def test_settings_are_given_by_name(tiny_network, bins):
+    with pytest.raises(TypeError):
+        Colorizer(tiny_network(), bins, "classification", 32)
+    assert Colorizer(tiny_network(), bins, "classification", header={"step": 3}).header == {"step": 3}
 
 
 @pytest.mark.parametrize("name", MODELS)

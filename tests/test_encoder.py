@@ -224,7 +224,7 @@ def test_a_file_of_another_network_is_named(tmp_path):
     save_weights(path, EncoderColorizationNet(0.1), goal())
     header = read_header(path) | {"network": "unheard"}
     save_file(load_file(path), path, {"repro": json.dumps(header)})
-    with pytest.raises(WeightsError, match="network must be one of paper, encoder, got .unheard."):
+    with pytest.raises(WeightsError, match="network must be one of paper, unnormalized, encoder, got .unheard."):
         load_weights(path, goal().bins)
 
 

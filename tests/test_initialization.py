@@ -10,7 +10,7 @@ from repro import initialization
 from repro.datasets.world import WorldSource
 from repro.examples import centred, to_example
 from repro.initialization import gradient_ratios, kmeans_initialize, sample_patches, set_centroids
-from repro.network import ColorizationNet, convolutions
+from repro.network import ColorizationNet, UnnormalizedNet, convolutions
 
 WIDTH = 0.0625
 
@@ -198,6 +198,19 @@ def test_rescaling_leaves_the_function_as_it_is(normalised, lightness):
         after = network(lightness)
     assert not torch.allclose(network.layers["conv2_1"][0].weight, weights, rtol=0.1)
     assert (before - after).abs().max() < 1e-4 * before.std()
+
+
+def test_without_batch_normalisation_too_all_layers_learn_at_one_pace(lightness):
+    torch.manual_seed(1)
+    start = kmeans_initialize(UnnormalizedNet(WIDTH), lightness, seed=3, rescale=False)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in start.modules())
+    network = copy.deepcopy(start).double()
+    with torch.no_grad():
+        initialization.equalize_gradient_ratios(network, lightness.double(), torch.Generator().manual_seed(0))
+    assert spread(network.float(), lightness) < 10 < 30 < spread(start, lightness)
+    with torch.no_grad():
+        before, after = start(lightness), network(lightness)
+    assert (before - after).abs().max() < 1e-3 * before.std()
 
 
 # -- the whole -------------------------------------------------------------------------------------------------------

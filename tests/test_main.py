@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from repro.__main__ import main
-from repro.commands.colorize import destinations
 from repro.bins import ab_bins
 from repro.colorizer.weights import save_weights
 from repro.network import ColorizationNet
@@ -85,13 +84,6 @@ def test_one_clear_line_for_what_cannot_be_done(arguments, said, album, weights,
     assert main(["colorize", *arguments, "--out", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1 and "Traceback" not in error
-
-
-def test_no_target_is_taken_twice_and_no_original_overwritten(album, tmp_path):
-    pairs = destinations([album / "street.jpg", album], album)
-    targets = [target for _, target in pairs]
-    assert len(set(targets)) == len(targets)
-    assert not {target.resolve() for target in targets} & {source.resolve() for source, _ in pairs}
 
 
 def test_a_second_run_does_not_color_its_own_results(album, weights, tmp_path):

@@ -5,20 +5,21 @@ import pickle
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
 from io import BytesIO
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from repro.datasets.deep import PhotoWarning
 from repro.datasets.photographs import (
-    PHOTO_SUFFIXES,
     PhotoError,
     center_square,
-    find_photos,
     is_colorful,
     read_photo,
     resize_short,
@@ -126,7 +127,7 @@ RAMP = np.linspace(0, 1, 256).reshape(16, 16)
 @pytest.mark.parametrize("scale", [1.0, 255.0, 65535.0, 4000.0])
 def test_float_gray_is_scaled_not_clipped(scale):
     photo = read_photo(encode(Image.fromarray((RAMP * scale).astype(np.float32)), "TIFF"))
-    brightest = 4000 / 65535 if scale == 4000 else 1  # taken for sixteen bits: dark, as it would be there
+    brightest = 4000 / 4095 if scale == 4000 else 1  # taken for twelve bits
     assert np.abs(photo[..., 0] - RAMP * 255 * brightest).max() <= 1
     assert (photo[..., 0] == photo[..., 2]).all()
 
@@ -180,6 +181,217 @@ def test_first_frame_of_several(format):
     photo = read_photo(encode(frames[0], format, save_all=True, append_images=frames[1:], **settings))
     assert photo.shape == (6, 8, 3)
     assert (photo == RED).all()
+
+
+# ---- what scanners, microscopes and telescopes write ----
+
+
+def tiff(samples, **settings):
+    buffer = BytesIO()
+    settings = {"photometric": "minisblack", "metadata": None} | settings
+    tifffile.imwrite(buffer, samples, **settings)
+    return buffer.getvalue()
+
+
+def read_as(samples, expected, told, **settings):
+    """Reads it, and looks at whether a guess at its range was told, with the photograph's name."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        photo = read_photo(tiff(samples, **settings), "scan.tif")
+    guesses = [str(warning.message) for warning in caught if warning.category is PhotoWarning]
+    assert bool(guesses) == told and all(guess.startswith("scan.tif: ") for guess in guesses)
+    assert np.abs(photo - np.broadcast_to(expected.reshape(*photo.shape[:2], -1), photo.shape)).max() <= 1
+    return photo
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_fewer_bits_in_a_sixteen_bit_file(bits):
+    """0 is black, and the first full scale that holds the brightest sample is white, told as the guess that it is."""
+    most = 2**bits - 1
+    read_as((RAMP * most).round().astype(np.uint16), RAMP * 255, told=bits < 16)
+    read_as((RAMP * most * 0.9).round().astype(np.uint16), RAMP * 255 * 0.9, told=bits < 16)
+    rgb = np.dstack((RAMP, RAMP[::-1], RAMP.T)) * most
+    read_as(rgb.round().astype(np.uint16), rgb / most * 255, told=bits < 16, photometric="rgb")
+
+
+def test_a_stated_full_scale_is_no_guess():
+    dark = (RAMP * 900).round().astype(np.uint16)
+    read_as(dark, RAMP * 900 / 4095 * 255, told=False, extratags=[(281, "H", 1, 4095, True)])
+    read_as(dark, RAMP * 900 / 65535 * 255, told=False, extratags=[(281, "H", 1, 65535, True)])
+
+
+@pytest.mark.parametrize("kind, most", [
+    ("int8", 127), ("int16", 32767), ("int16", 4095), ("int32", 65535), ("int32", 2147483647), ("int32", 2_000_000_000),
+    ("uint32", 255), ("uint32", 4095), ("uint32", 65535), ("uint32", 4294967295),
+])  # fmt: skip
+def test_other_integers(kind, most):
+    """What fills its type is no guess."""
+    read_as((RAMP * most).round().astype(kind), (RAMP * most).round() / most * 255, told=most != np.iinfo(kind).max)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32"])
+def test_integers_below_zero_go_from_the_darkest_to_the_brightest(kind):
+    least, most = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    read_as((RAMP * (most - least) + least).clip(least, most - 1).astype(kind), RAMP * 255, told=True)
+    read_as((RAMP * 100 - 60).round().astype(kind), (RAMP * 100).round() * 2.55, told=True)
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("low, high, white, told", [
+    (0, 1, 1, False), (0, 1.02, 1, False), (0, 0.2, 1, False), (0, 256.5, 255, True), (0, 180, 255, True),
+    (0, 4, 4, True), (0, 30, 30, True), (0, 3900, 4095, True), (0, 40_000, 65535, True),
+])  # fmt: skip
+def test_floats(kind, low, high, white, told):
+    read_as((RAMP * high).astype(kind), (RAMP * high / white).clip(0, 1) * 255, told)
+
+
+def test_floats_far_above_and_below():
+    read_as((RAMP * 3e6).astype(np.float32), RAMP * 255, told=True)
+    read_as((RAMP * 2 - 1).astype(np.float32), RAMP * 255, told=True)
+    read_as((RAMP * 5 - 5).astype(np.float32), RAMP * 255, told=True)
+    rgb = np.dstack((RAMP, RAMP[::-1], RAMP.T))
+    read_as(rgb.astype(np.float32), rgb * 255, told=False, photometric="rgb")
+
+
+def test_separate_planes():
+    for kind, most in ((np.uint8, 255), (np.uint16, 65535)):
+        rgb = np.stack((RAMP, RAMP[::-1], RAMP.T))
+        planes = (rgb * most).round().astype(kind)
+        expected = np.moveaxis(rgb, 0, -1) * 255
+        read_as(planes, expected, told=False, photometric="rgb", planarconfig="separate")
+        read_as(planes, expected, told=False, photometric="rgb", planarconfig="separate", compression="zlib", predictor=True)
+
+
+def test_white_is_zero_and_turned_in_sixteen_bits():
+    samples = (RAMP * 65535).round().astype(np.uint16)
+    read_as(samples, 255 - RAMP * 255, told=False, photometric="miniswhite")
+    turned = read_photo(tiff(samples[:, :8], extratags=[(274, "H", 1, 6, True)]))
+    assert turned.shape == (8, 16, 3)
+    assert difference(turned, read_photo(tiff(np.rot90(samples[:, :8], -1)))) == 0
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_tiff_transparency_apart_and_multiplied_in(kind):
+    most = 1 if kind is np.float32 else np.iinfo(kind).max
+    cover = np.full((16, 16), 0.5)
+    for colors, photometric in ((RAMP[..., None], "minisblack"), (np.dstack((RAMP, RAMP.T, RAMP)), "rgb")):
+        expected = (colors * 0.5 + 0.5) * 255
+        for extra, inside in (("unassalpha", colors), ("assocalpha", colors * 0.5)):
+            samples = np.concatenate((inside, cover[..., None]), -1) * most
+            samples = samples if kind is np.float32 else samples.round()
+            photo = read_photo(tiff(samples.astype(kind), photometric=photometric, planarconfig="contig", extrasamples=[extra]))
+            assert np.abs(photo - np.broadcast_to(expected, photo.shape)).max() <= 3, (extra, photometric)
+
+
+def test_inks_of_sixteen_bits_and_with_transparency():
+    inks = np.asarray(Image.fromarray(blocks()).convert("CMYK"))
+    photo = read_photo(tiff(inks.astype(np.uint16) * 257, photometric="separated", planarconfig="contig"))
+    assert difference(photo, blocks()) <= 2
+    covered = np.dstack((inks, np.full(inks.shape[:2], 255, np.uint8)))
+    covered[:16, :16, 4] = 0
+    photo = read_photo(tiff(covered, photometric="separated", planarconfig="contig", extrasamples=["unassalpha"]))
+    expected = blocks()
+    expected[:16, :16] = 255
+    assert difference(photo, expected) <= 2
+
+
+def test_what_a_tiff_cannot_be_read_for_is_said():
+    """Whole files are called neither broken nor no photograph: their kind is named."""
+    five = np.zeros((16, 16, 5), np.uint8)
+    packed = tiff_of_bits(14)
+    whole = {"5 channels of 8 bits": tiff(five, planarconfig="contig"), "14 bits unsigned": packed,
+             "2 channels of 8 bits": tiff(five[..., :2], planarconfig="contig"),
+             "16 bits": lzw_of_sixteen_bit_planes()}  # fmt: skip
+    for words, data in whole.items():
+        with pytest.raises(PhotoError, match=f"scan.tif: a TIFF of .*{words}.* cannot be read.*save it as") as caught:
+            read_photo(data, "scan.tif")
+        assert "broken" not in caught.value.reason and "not a photograph" not in caught.value.reason
+
+
+def tiff_of_bits(bits, width=16, height=16):
+    """A gray TIFF of zeros, packed so many bits a sample, written by hand."""
+    data = bytes(height * (width * bits + 7) // 8)
+    tags = [(256, 3, width), (257, 3, height), (258, 3, bits), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 3, height), (279, 4, len(data))]
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def lzw_of_sixteen_bit_planes():
+    """The same file, but for the tag that says how it is packed (5: LZW)."""
+    data = tiff(np.zeros((3, 16, 16), np.uint16), photometric="rgb", planarconfig="separate")
+    return data.replace(struct.pack("<HHII", 259, 3, 1, 1), struct.pack("<HHII", 259, 3, 1, 5))
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_what_only_pillow_unpacks(bits):
+    """Gray of twelve bits packed, and of sixteen with LZW as scanners write it."""
+    if bits == 12:
+        assert (read_photo(tiff_of_bits(12)) == 0).all()
+    else:
+        image = Image.fromarray((RAMP * 65535).round().astype(np.uint16))
+        photo = read_photo(encode(image, "TIFF", compression="tiff_lzw"))
+        assert np.abs(photo[..., 0] - RAMP * 255).max() <= 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_deep_files_cut_off_are_named(share, compression):
+    noise = np.random.default_rng(0).integers(0, 65536, (64, 64), dtype=np.uint16)
+    data = tiff(noise, compression=compression)
+    with pytest.raises(PhotoError):
+        read_photo(data[: int(len(data) * share)])
+
+
+# ---- PNG's own ways ----
+
+
+def png(rows, width, depth, color, *chunks):
+    """A PNG by hand: rows of bytes, colour type (0 gray, 2 RGB) and more chunks (name, data)."""
+    pack = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, color, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    parts = (b"IHDR", header), *chunks, (b"IDAT", pixels), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pack(*part) for part in parts)
+
+
+@pytest.mark.parametrize("depth, row, key, kept", [
+    (1, bytes([0b01000000]), (1,), 0), (2, bytes([0b01110000]), (3,), 85), (4, bytes([0x1F]), (15,), 17),
+    (8, bytes([17, 200]), (200,), 17), (16, struct.pack(">HH", 17 * 257, 60000), (60000,), 17),
+])  # fmt: skip
+def test_the_transparent_gray_of_every_depth(depth, row, key, kept):
+    data = png([row], 2, depth, 0, (b"tRNS", struct.pack(">H", *key)))
+    assert read_photo(data)[0, :, 0].tolist() == [kept, 255]
+
+
+def test_the_transparent_colour_of_sixteen_bits():
+    row = struct.pack(">6H", 257, 514, 771, 60000, 60001, 60002)
+    data = png([row], 2, 16, 2, (b"tRNS", struct.pack(">3H", 60000, 60001, 60002)))
+    assert read_photo(data)[0].tolist() == [[1, 2, 3], [255, 255, 255]]
+
+
+def test_png_gamma():
+    """.1 of the light is sRGB 89.0 (.3492 * 255), written as .1 with gamma 1, and as .1 ** .55 with gamma .55."""
+    for gamma in (1.0, 0.55):
+        chunk = b"gAMA", struct.pack(">I", round(gamma * 100_000))
+        gray, deep = round(255 * 0.1**gamma), round(65535 * 0.1**gamma)
+        for data in (
+            png([bytes([gray] * 3)], 1, 8, 2, chunk),
+            png([bytes([gray])], 1, 8, 0, chunk),
+            png([struct.pack(">H", deep)], 1, 16, 0, chunk),
+        ):
+            assert np.abs(read_photo(data).astype(int) - 89).max() <= 2
+    srgb = b"sRGB", b"\0"
+    assert read_photo(png([bytes([26])], 1, 8, 0, srgb, (b"gAMA", struct.pack(">I", 100_000))))[0, 0, 0] == 26
+    usual = b"gAMA", struct.pack(">I", 45455)
+    assert read_photo(png([bytes(range(256))], 256, 8, 0, usual))[0, :, 0].tolist() == list(range(256))
+
+
+def test_an_alpha_that_nobody_filled_in_is_none():
+    rgba = np.dstack((blocks(), np.zeros(blocks().shape[:2], np.uint8)))
+    for format, settings in (("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True, "exact": True})):
+        assert difference(read_photo(encode(Image.fromarray(rgba), format, **settings)), blocks()) == 0
+    rgba[0, 0, 3] = 1
+    assert (read_photo(encode(Image.fromarray(rgba), "PNG"))[1:] == 255).all()
 
 
 # ---- colour profiles ----
@@ -373,7 +585,7 @@ def test_damaged_files_raise_nothing_else(data, sample):
     reads_or_raises(bytes(damaged))
 
 
-# ---- looking, resizing, finding ----
+# ---- looking and resizing ----
 
 
 def test_is_colorful_follows_the_released_rule():
@@ -417,28 +629,3 @@ def test_resizing_names_the_wrong_array():
             center_square(wrong, 8)
     with pytest.raises(ValueError, match="1 pixel"):
         resize_short(blocks(), 0)
-
-
-def test_find_photos(tmp_path):
-    wanted = ["a/2.JPG", "a/deep/3.tiff", "b.png", "ünï.webp"]
-    for name in [*wanted, "notes.txt", ".hidden.jpg", ".thumbs/1.jpg", "a/.git/4.jpg"]:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert find_photos(tmp_path) == sorted(tmp_path / name for name in wanted)
-    given_file = tmp_path / "notes.txt"
-    assert find_photos([given_file, tmp_path / "a", str(tmp_path / "a" / "2.JPG")]) == [
-        given_file, tmp_path / "a/2.JPG", tmp_path / "a/deep/3.tiff"
-    ]  # fmt: skip
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        find_photos([tmp_path, tmp_path / "nowhere"])
-    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in PHOTO_SUFFIXES)
-
-
-def test_find_photos_survives_a_link_that_leads_back(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/1.jpg").touch()
-    try:
-        (tmp_path / "a/back").symlink_to(tmp_path, target_is_directory=True)
-    except OSError:
-        pytest.skip("links are not allowed here")
-    assert find_photos(tmp_path) == [tmp_path / "a/1.jpg"]

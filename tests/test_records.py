@@ -32,7 +32,7 @@ def test_the_table_of_held_out_photographs(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "path",
-    sorted(path for path in paths.RESULTS.glob("*.json") if path.stem not in ("published", "benchmarks", "gpu")),
+    sorted(path for path in paths.RESULTS.glob("*.json") if path.stem not in ("published", "benchmarks", "gpu", "ablations")),
     ids=lambda path: path.stem,
 )
 def test_a_record_says_when_on_what_and_from_which_seed(path):

@@ -12,7 +12,7 @@ from repro.datasets.folder import SourceError
 from repro.datasets.sources import open_source, prepare
 from repro.datasets.voc import VOC_CLASSES
 from repro.evaluation import representation as rep
-from repro.evaluation.precision import average_precision, mean_average_precision
+from repro.evaluation.quality import average_precision, mean_average_precision
 
 
 def blobs(number=300, features=20, classes=3, seed=0):
@@ -177,10 +177,73 @@ def test_probe_layers_reports_each_layer_and_seed(tiny_network, photos):
     ]
     assert all(0 <= row.quality <= 1 for row in found) and len(lines) == 2
     table = rep.by_network(found)["x"]
-    assert table["best"] == max(
-        np.mean([row.quality for row in found if row.layer == layer]) for layer in ("conv1", "conv8")
-    )
     assert table["best"] == table[table["best_layer"]]
+    assert 0 <= table["low"] <= table["best"] <= table["high"] <= 1
+
+
+def quality(layer, seed, test, validation, error=0.0):
+    return rep.LayerQuality("x", layer, seed, test, 10, validation, error)
+
+
+def test_the_best_layer_is_chosen_on_validation_photographs():
+    """conv1 looks best on the test photographs, conv2 on the others: conv2 is reported, with its test figure."""
+    rows = [quality("conv1", 0, 0.9, 0.5), quality("conv2", 0, 0.7, 0.6)]
+    table = rep.by_network(rows)["x"]
+    assert (table["best_layer"], table["best"]) == ("conv2", 0.7)
+
+
+def test_the_interval_holds_seeds_and_the_test_sample():
+    """Seeds .6 and .7: variance .005 of one, .0025 of their mean.  Test error .05, so .0025 more, not halved.
+
+    Together .005; freedom (.005)^2 / .0025^2 = 4, t = 2.776: .65 +- .196.
+    """
+    table = rep.by_network([quality("conv1", 0, 0.6, 0.5, 0.05), quality("conv1", 1, 0.7, 0.5, 0.05)])["x"]
+    assert (table["low"], table["high"]) == pytest.approx((0.65 - 0.1963, 0.65 + 0.1963), abs=1e-3)
+    alone = rep.by_network([quality("conv1", 0, 0.6, 0.5, 0.05)])["x"]
+    assert alone["high"] == pytest.approx(0.6 + 1.96 * 0.05)
+
+
+def test_sampling_errors():
+    """Top-1: 3 of 4 right, sqrt(.75 x .25 / 4).  Mean average precision: of noise, as other samples differ."""
+    scores = torch.eye(2)[[0, 0, 1, 1]]
+    assert rep.sampling_error(scores, [0, 0, 1, 0]) == pytest.approx(np.sqrt(0.75 * 0.25 / 4))
+    rng = np.random.default_rng(0)
+
+    def sample():
+        targets = np.where(rng.random((150, 2)) < 0.4, 1, -1)
+        return targets + rng.normal(0, 2, targets.shape), targets
+
+    apart = np.std([mean_average_precision(*sample()) for _ in range(200)])
+    assert rep.sampling_error(*sample()) == pytest.approx(apart, rel=0.35)
+
+
+def test_every_decay_is_chosen_on_what_its_seed_left_over(tiny_network, photos, monkeypatch):
+    """24 photographs: at most 14 are drawn, ten or more choose the decay, alike for each seed and network."""
+    asked = []
+    fit = rep.fit_probe
+
+    def watched(features, targets, rows, tuning, **options):
+        asked.append((set(rows), set(tuning)))
+        assert "decays" not in options
+        return fit(features, targets, rows, tuning=tuning, decays=(0.1, 0.01), iterations=3)
+
+    monkeypatch.setattr(rep, "fit_probe", watched)
+    labels = np.arange(len(photos)) % 3
+    sets = (photos, labels), (photos[:9], labels[:9])
+    for draw, expected in ((None, 14), (8, 8), (99, 14)):
+        asked.clear()
+        rep.probe_layers("x", tiny_network(), *sets, ("conv1",), (0, 1), draw, report=lambda line: None)
+        for rows, tuning in asked:
+            assert len(rows) == expected and rows | tuning == set(range(24)) and not rows & tuning
+
+
+def test_a_decay_chosen_on_other_photographs_is_the_best_there():
+    features, labels = blobs()
+    rows, tuning = np.arange(20), np.arange(20, 300)
+    chosen = rep.fit_probe(features, labels, rows, tuning=tuning)
+    qualities = {l2: rep.score(rep.fit_probe(features, labels, rows, decays=(l2,)).scores(features, tuning), labels[tuning])
+                 for l2 in rep.L2}  # fmt: skip
+    assert qualities[chosen.l2] >= max(qualities.values()) - 0.02
 
 
 def test_trained_networks_are_probed_beside_untrained_ones_of_each_seed(tiny_network, photos, lightness):

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 
 from repro.color import lab_to_rgb8, rgb8_to_lab, rgb8_to_lightness
 from repro.colorizer import Colorizer
-from repro.colorizer.scans import inside_frame, stretch
+from repro.colorizer.scans import inside_frame, picture_in, stretch
+from repro.datasets.photographs import resize_short
 from repro.datasets.sources import Item, open_source
 
 
@@ -38,6 +40,14 @@ def test_stretch_by_hand():
     sky[:40] = np.linspace(5, 95, 40)  # .4 % is a parachute: not a faded print
     assert np.array_equal(stretch(sky), sky)
     assert found[255] == pytest.approx((faded[255] - 30.2) * 100 / 39.6, abs=1e-3)
+
+
+@given(st.floats(0, 60), st.sampled_from([0, 0.02, 0.3]))
+def test_the_contrast_of_a_film_may_drift(span, grain):
+    """A step of .1 L in contrast moves no pixel by more than 1.5 L: by 50 it would where faded is yes or no."""
+    noise = np.random.default_rng(0).normal(0, grain, 500)
+    one, other = (stretch((50 + s * np.linspace(-0.5, 0.5, 500) + noise).astype(np.float32)) for s in (span, span + 0.1))
+    assert np.abs(one - other).max() < 1.5
 
 
 @given(st.floats(0.1, 0.5), st.floats(0, 50))
@@ -96,6 +106,94 @@ def test_there_is_always_a_picture_inside(top, left, height, width, seed):
     lightness = framed(picture(height, width, seed), top, top, left, left, 95)
     a, b, c, d = inside_frame(lightness)
     assert 0 <= a < b <= lightness.shape[0] and 0 <= c < d <= lightness.shape[1]
+
+
+PHOTOGRAPHS = [item for split in ("train", "val", "test") for item in open_source("bundled").items(split)]
+PAPERS = {"black": 3, "cream": 90, "gray": 62}  # L; any other kind is on white
+
+
+def scan(photo, kind, seed):
+    """A photograph's lightness on paper, and where it lies on it: top, bottom, left, right."""
+    rng = np.random.default_rng(seed)
+    height, width = photo.shape
+    short, paper = min(photo.shape), PAPERS.get(kind, 97)
+    margins = np.full(4, int(short * rng.uniform(0.04, 0.15)))
+    if kind == "uneven":
+        margins = (short * rng.uniform(0.02, 0.25, 4)).astype(int)
+    if kind == "caption":
+        margins[1] = short * 0.22
+    top, bottom, left, right = margins
+    page = np.pad(deckled(photo, paper, rng) if kind == "deckled" else photo, ((top, bottom), (left, right)), constant_values=paper)
+    image = Image.fromarray(page.astype(np.float32))
+    if kind == "caption":
+        place = left + width * 0.2, top + height + short * 0.07
+        ImageDraw.Draw(image).text(place, "Easter morning, New York 1911", fill=20, font_size=short * 0.05)
+    if kind == "tilted":
+        image = image.rotate(rng.choice([-1, 1]) * rng.uniform(0.5, 1.8), Image.Resampling.BILINEAR, fillcolor=paper)
+    grain = rng.normal(0, 2 if kind == "grain" else 0.6, page.shape)
+    return np.asarray(image) + grain.astype(np.float32), (top, top + height, left, left + width)
+
+
+def deckled(photo, paper, rng, depth=3):
+    """With edges that a deckle knife has cut: up to `depth` pixels are paper."""
+    photo = photo.copy()
+    for side in (photo, photo[::-1], photo.T, photo.T[::-1]):
+        cut = rng.integers(0, depth + 1, len(side.T) // 3 + 1).repeat(3)[: len(side.T)]
+        side[:depth][np.arange(depth)[:, None] < cut] = paper
+    return photo
+
+
+@pytest.fixture(scope="module")
+def lightnesses():
+    return [rgb8_to_lightness(resize_short(open_source("bundled").read(item), 300)) for item in PHOTOGRAPHS]
+
+
+@pytest.mark.parametrize("kind", ["white", "black", "cream", "gray", "deckled", "uneven", "tilted", "caption", "grain"])
+def test_frames_of_every_kind_are_found_around_photographs(kind, lightnesses):
+    """Around at least 9 of 10, to 3 % of the side."""
+    found = 0
+    for seed in range(3):
+        for number, photo in enumerate(lightnesses):
+            page, place = scan(photo, kind, 100 * seed + number)
+            found += np.abs(np.subtract(inside_frame(page), place)).max() <= 0.03 * max(page.shape)
+    assert found >= 0.9 * 3 * len(lightnesses)
+
+
+def test_a_photograph_without_a_frame_is_whole(lightnesses):
+    for photo in lightnesses:
+        assert inside_frame(photo) == (0, photo.shape[0], 0, photo.shape[1])
+
+
+@pytest.mark.parametrize("ground", [97, 4, 60])
+@pytest.mark.parametrize("outline", ["ellipse", "rounded", "kite", "hills", "legs"])
+def test_even_ground_around_a_thing_is_no_frame(ground, outline):
+    """It ends in the thing's outline: round, aslant, or straight only here and there."""
+    image = Image.new("L", (300, 240), ground)
+    draw = ImageDraw.Draw(image)
+    box = (30, 25, 270, 215)
+    if outline == "ellipse":
+        draw.ellipse(box, fill=35)
+    elif outline == "rounded":
+        draw.rounded_rectangle(box, 75, fill=35)
+    elif outline == "kite":
+        draw.polygon([(150, 25), (270, 120), (150, 215), (30, 120)], fill=35)
+    elif outline == "hills":
+        draw.polygon([(30, 215), (30, 130), (90, 30), (160, 110), (220, 25), (270, 160), (270, 215)], fill=35)
+    else:
+        draw.rectangle((30, 60, 230, 130), fill=35)
+        draw.ellipse((200, 25, 270, 90), fill=35)
+        for left in (40, 80, 170, 215):
+            draw.rectangle((left, 120, left + 14, 215), fill=35)
+    noise = np.random.default_rng(0).normal(0, 1, (240, 300))
+    assert inside_frame((np.asarray(image) + noise).astype(np.float32)) == (0, 240, 0, 300)
+
+
+def test_a_small_copy_is_enough_to_find_the_picture_in():
+    inside = np.random.default_rng(0).integers(10, 220, (50, 70), dtype=np.uint8).repeat(23, 0).repeat(23, 1)
+    page = np.pad(inside, ((120, 170), (90, 100)), constant_values=245)[..., None].repeat(3, 2)
+    found = picture_in(page)
+    assert np.allclose(found, (120, 120 + 1150, 90, 90 + 1610), atol=12)
+    assert all(isinstance(place, int) for place in found)
 
 
 # ---- with the models that come along ----

@@ -1,9 +1,12 @@
 """The exercises' notebooks: what students get is derived from the solutions, so that the two cannot drift apart.
 
-notebooks/exercises/solutions/NN_name.ipynb    the source: solutions between two marks
-notebooks/exercises/NN_name.ipynb              for students, made by `python -m repro exercises`
+notebooks/exercises/solutions/NN_name.ipynb    the source: solutions between two marks, hints, answers
+notebooks/exercises/NN_name.ipynb              to study with, made by `python -m repro exercises`
+
+Cells carry a tag: hint (folded already), why (a solution's reason), question, reply (to answer in), answer.
 """
 
+import hashlib
 import json
 import re
 
@@ -13,6 +16,7 @@ from repro.files import write_atomically
 FOLDER = paths.NOTEBOOKS / "exercises"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # as nbgrader has them
 STUB = "...  # your code instead of this line"
+STAMP = "made_by_exercises"  # in a notebook's metadata: a hash of its cells as they were made
 
 
 def sources():
@@ -23,15 +27,51 @@ def sources():
     return found
 
 
-def student_version(notebook):
-    """A notebook (dict) without its solutions and outputs: a stub stands where each was."""
-    cells = []
+def tag(cell):
+    """The tag that says what a cell is for, or None."""
+    return next(iter(cell["metadata"].get("tags", [])), None)
+
+
+def text(cell):
+    """A cell's source as one string, whether the notebook keeps it as lines or not."""
+    return "".join(cell["source"])
+
+
+def with_text(cell, source, **metadata):
+    """A cell with another source and further metadata."""
+    return dict(cell, source=source.splitlines(keepends=True), metadata=dict(cell["metadata"], **metadata))
+
+
+# ---- what students get ----
+
+
+def student_version(notebook, answers=True):
+    """A solution notebook (dict) with stubs in place of the solutions and without outputs.
+
+    answers: whether solutions, reasons and answers come along, folded, or not at all.
+    """
+    cells, solution = [], ""
     for cell in notebook["cells"]:
-        cell = dict(cell, source=_with_stubs("".join(cell["source"])).splitlines(keepends=True))
+        source = text(cell)
+        if BEGIN in source and END in source:
+            solution = re.sub(rf"^[ \t]*({BEGIN}|{END})\n?", "", source, flags=re.M)
+        if tag(cell) in ("why", "answer"):
+            if not answers:
+                continue
+            source = _folded(tag(cell), source, solution)
+        cell = with_text(cell, _with_stubs(source))
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
         cells.append(cell)
-    return dict(notebook, cells=cells)
+    return stamped(dict(notebook, cells=cells))
+
+
+def _folded(kind, source, solution):
+    if kind == "why":
+        title, source = "The solution, and why", f"```python\n{solution.rstrip()}\n```\n\n{source}"
+    else:
+        title = "An answer"
+    return f"<details><summary>{title}</summary>\n\n{source}\n\n</details>"
 
 
 def _with_stubs(source):
@@ -42,45 +82,41 @@ def _with_stubs(source):
     return stubbed
 
 
-def for_nbgrader(notebook, points=5):
-    """A solution notebook (dict) as nbgrader's source: solutions to be cleared, and each check graded."""
-    cells = []
-    for cell in notebook["cells"]:
-        source, mark = "".join(cell["source"]), {"schema_version": 3, "task": False}
-        checked = re.match(r"check\((\w+)\)", source)
-        if BEGIN in source:
-            mark |= {"grade": False, "solution": True, "locked": False}
-            mark["grade_id"] = re.search(r"def (\w+)", source)[1]
-        elif checked:
-            mark |= {"grade": True, "solution": False, "locked": True, "points": points}
-            mark["grade_id"] = f"check_{checked[1]}"
-            source += f"\n### BEGIN HIDDEN TESTS\nassert check({checked[1]}), check({checked[1]})\n### END HIDDEN TESTS"
-        else:
-            mark |= {"grade": False, "solution": False, "locked": True, "grade_id": f"text_{cell['id']}"}
-        cells.append(
-            dict(cell, source=source.splitlines(keepends=True), metadata=dict(cell["metadata"], nbgrader=mark))
-        )
-    return dict(notebook, cells=cells)
+# ---- reading, and writing only over what nobody edited ----
 
 
 def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write(path, notebook):
-    write_atomically(path, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())
+def stamped(notebook):
+    """A notebook that remembers how its cells were made."""
+    return dict(notebook, metadata=notebook["metadata"] | {STAMP: _hash(notebook)})
 
 
-def write_students(folder=FOLDER):
-    """Write the notebooks that students get.  Returns their paths."""
-    for source in sources():
-        write(folder / source.name, student_version(read(source)))
-    return [folder / source.name for source in sources()]
+def _hash(notebook):
+    cells = [(cell["cell_type"], text(cell), cell["metadata"].get("nbgrader")) for cell in notebook["cells"]]
+    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def export_nbgrader(folder):
-    """Write folder/source/<exercise>/<exercise>.ipynb, as nbgrader's `generate_assignment` reads them."""
-    written = [folder / "source" / path.stem / path.name for path in sources()]
-    for source, target in zip(sources(), written, strict=True):
-        write(target, for_nbgrader(read(source)))
-    return written
+def edited(path):
+    """Whether a notebook is no longer as it was made; outputs do not count."""
+    notebook = read(path)
+    return notebook["metadata"].get(STAMP) != _hash(notebook)
+
+
+def write_all(notebooks, force=False):
+    """Write {Path: notebook} and return the paths.  Raises FileExistsError, before anything is written, if one was edited."""
+    kept = [path for path in notebooks if path.exists() and not force and edited(path)]
+    if kept:
+        more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
+        raise FileExistsError(f"{kept[0]}{more} was edited since it was made; name another folder, or add --force to lose that")
+    for path, notebook in notebooks.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())
+    return list(notebooks)
+
+
+def write_students(folder=FOLDER, force=False):
+    """Write the notebooks to study with.  Returns their paths."""
+    return write_all({folder / source.name: student_version(read(source)) for source in sources()}, force)

@@ -15,8 +15,8 @@ from repro import decoding as decoding_module
 from repro import paths
 from repro.bins import ab_bins
 from repro.color import rgb8_to_lightness
-from repro.colorizer.enlarge import join
-from repro.colorizer.scans import inside_frame, stretch
+from repro.colorizer.enlarge import join, reduced
+from repro.colorizer.scans import picture_in, stretch
 from repro.colorizer.weights import (
     DECODINGS,
     DEFAULT,
@@ -29,6 +29,7 @@ from repro.colorizer.weights import (
 from repro.network import MULTIPLE
 from repro.objectives import NAMES, REGRESSION_SCALE
 
+GAP = 3.0  # blocks of pixels are averaged until the small copy is this much smaller, and then it is interpolated
 LONGEST = 4  # the small copy's long side is at most so many times its short side
 UTMOST = 1000.0  # ab units: sRGB's colours stay within 110, and no sound network is so far out
 
@@ -43,12 +44,12 @@ class Colorizer:
     """
 
     def __init__(
-        self, network, bins, objective, short_side=64, origin="", decoding="annealed", temperature=0.38,
-        guided=False, mirrored=False, as_scan=False,
+        self, network, bins, objective, *, short_side=64, origin="", decoding="annealed", temperature=0.38,
+        guided=False, mirrored=False, as_scan=False, header=None,
     ):  # fmt: skip
         self.network, self.bins, self.objective = network.eval(), bins, objective
-        self.guided, self.mirrored, self.as_scan, self.header = guided, mirrored, as_scan, {}
-        self.short_side, self.origin = short_side, origin
+        self.guided, self.mirrored, self.as_scan = guided, mirrored, as_scan
+        self.short_side, self.origin, self.header = short_side, origin, header or {}
         self.decoding, self.temperature = decoding, temperature
 
     @classmethod
@@ -58,19 +59,18 @@ class Colorizer:
         path: the file; or, of those that come along, "regression", "regression_finetuned", "classification",
         "rebalanced" (the paper's) or "encoder" (beyond the paper; the default).
         options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored, as_scan; in
-        place of those that the file names, as measured to be the best for it.
+        place of those that the file names, as measured to be the best for it.  None means as the file says.
         Raises WeightsError if the file is missing, broken or made for other bins, ValueError for an option
         that cannot be.
         """
-        options = check_options(options)
+        given = check_options({name: value for name, value in options.items() if value is not None})
         path = DEFAULT if path is None else path
         path = PRETRAINED / f"{path}.safetensors" if path in MODELS else path
         bins = ab_bins()
         network, header, _ = load_weights(path, bins)
-        options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | options
-        found = cls(network.to(device), bins, header["objective"], origin=str(path), **options)
-        found.header = header
-        return found
+        options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | given
+        objective = header["objective"]
+        return cls(network.to(device), bins, objective, origin=str(path), header=header, **options)
 
     @torch.inference_mode()
     def predict(self, lightness):
@@ -100,23 +100,25 @@ class Colorizer:
     def colorize(self, photo, decoding=None, temperature=None):
         """Colour a photograph.
 
-        photo: (H, W) or (H, W, 3) uint8, of any size; of a colour photograph only the lightness is used.
+        photo: (H, W) or (H, W, 3) uint8, or a Pillow image without transparency, of any size; of a colour photograph
+        only the lightness is used.
         Returns (H, W, 3) uint8.  Raises ValueError for another shape or type, or a temperature that is not
         positive.
         """
         photo = _as_rgb8(photo)
-        if not self.as_scan:
-            return self._colorized(photo, decoding, temperature)
-        top, bottom, left, right = inside_frame(rgb8_to_lightness(photo))
-        result = join(photo, torch.zeros(2, 1, 1))  # a frame has no colour
-        result[top:bottom, left:right] = self._colorized(photo[top:bottom, left:right], decoding, temperature)
+        result = np.empty(photo.shape, np.uint8)
+        top, bottom, left, right = picture_in(photo) if self.as_scan else (0, len(photo), 0, photo.shape[1])
+        picture, colored = (whole[top:bottom, left:right] for whole in (photo, result))
+        if picture.size < photo.size:
+            join(photo, torch.zeros(2, 1, 1), into=result)  # a frame has no colour
+        self._colorize(picture, decoding, temperature, colored)
         return result
 
-    def _colorized(self, photo, decoding, temperature):
+    def _colorize(self, photo, decoding, temperature, into):
         lightness = rgb8_to_lightness(shrink(photo, self.short_side))
         shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
         ab = self.predict_ab(shown[None, None], decoding, temperature)[0]
-        return join(photo, ab, torch.from_numpy(lightness) if self.guided else None)
+        join(photo, ab, torch.from_numpy(lightness) if self.guided else None, into)
 
     def predict_ab(self, lightness, decoding=None, temperature=None):
         """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4), within UTMOST; else WeightsError."""
@@ -164,6 +166,10 @@ def trained_models(pipeline=False):
 
 
 def _as_rgb8(photo):
+    if isinstance(photo, Image.Image) and photo.mode in ("1", "P", "CMYK", "YCbCr", "HSV"):  # no gray, no RGB
+        photo = photo.convert("RGBA" if photo.has_transparency_data else "RGB")
+    if isinstance(photo, Image.Image) and photo.mode not in ("L", "RGB"):
+        raise ValueError(f"a Pillow image of mode {photo.mode} cannot be coloured; convert it to RGB first, or read its file with read_photo")
     photo = np.asarray(photo)
     if (
         photo.dtype != np.uint8
@@ -172,16 +178,18 @@ def _as_rgb8(photo):
         or not photo.size
     ):
         raise ValueError(f"expected a photograph (H, W) or (H, W, 3) uint8, got {photo.shape} {photo.dtype}")
-    return np.repeat(photo[..., None], 3, 2) if photo.ndim == 2 else photo
+    return np.broadcast_to(photo[..., None], (*photo.shape, 3)) if photo.ndim == 2 else photo
 
 
 def shrink(photo, short_side):
     """The small copy: short side about `short_side`, both sides multiples of 8, at most 4 times as long as
-    wide."""
+    wide.
+
+    Pillow's `resize` with a `reducing_gap`, bit for bit, without its copy of the whole."""
     height, width = photo.shape[:2]
     scale = min(short_side / min(height, width), LONGEST * short_side / max(height, width))
     rounded = lambda side: max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE)
     size = rounded(width), rounded(height)
-    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
-
-
+    across, down = (max(1, int(old / new / GAP)) for old, new in zip((width, height), size, strict=True))
+    image = Image.fromarray(reduced(photo, across, down))
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC, (0, 0, width / across, height / down)))

@@ -1,16 +1,26 @@
 """python -m repro colorize: photographs in, coloured photographs out."""
 
+import errno
+import math
+import os
 import sys
+import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
-from repro.commands import fail
+from repro.commands import fail, say
+
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next photograph would fare no better
 
 
 def add(commands):
     """Add the command to the parser of python -m repro."""
     command = commands.add_parser(
-        "colorize", help="colour photographs", description="Colour photographs, at their full size."
+        "colorize",
+        help="colour photographs",
+        description="Colour photographs, at their full size. Nothing that is there is written over. The same "
+        "command given again goes on where it was.",
     )
     command.add_argument(
         "photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="folders are searched for photographs"
@@ -24,92 +34,147 @@ def add(commands):
         help="a trained model, as outputs/models/rebalanced.safetensors of your last run; or regression, "
         "regression_finetuned, classification, rebalanced, encoder (default), which come along",
     )
-    command.add_argument("--decoding", choices=("annealed", "mean", "mode"), default="annealed")
+    command.add_argument("--decoding", choices=("annealed", "mean", "mode"), help="in place of what the weights name")
     command.add_argument(
-        "--temperature", type=float, default=0.38, metavar="T", help="of the annealed mean, default .38"
+        "--temperature", type=float, metavar="T", help="of the annealed mean, in place of what the weights name"
+    )
+    command.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write over what lies in DIR under a result's name, but never over a photograph that is coloured",
     )
     command.set_defaults(run=colorize)
 
 
 def colorize(options):
-    """Colour every photograph named; one line for each that cannot be read; exit code 1 if there was any."""
+    """Colour every photograph named; one line for each that cannot be; exit code 1 if there was any."""
     from repro.colorizer import Colorizer
+    from repro.colorizer.results import Places
     from repro.colorizer.weights import WeightsError
-    from repro.datasets.photographs import PhotoError, read_photo
 
-    if not options.temperature > 0:
+    if options.temperature is not None and not 0 < options.temperature < math.inf:
         return fail(
-            f"--temperature must be positive, got {options.temperature:g}; for its limit 0 use --decoding mode"
+            f"--temperature must be a positive number, got {options.temperature:g}; for its limit 0 use --decoding "
+            "mode, and at 1 it is the mean"
         )
+    out = Path(options.out)
+    originals, passed_over = find_originals(options.photos, out)
+    if not originals and not passed_over:
+        return fail(f"no photographs in {', '.join(options.photos)}")
     try:
-        pairs = destinations(options.photos, Path(options.out))
-        Path(options.out).mkdir(parents=True, exist_ok=True)
         model = Colorizer.load(options.weights, decoding=options.decoding, temperature=options.temperature)
     except (FileNotFoundError, WeightsError) as error:
         return fail(error)
+    try:
+        require_writable(out)
     except OSError as error:
-        return fail(f"cannot write to {options.out}: {error.strerror}")
-    if not pairs:
-        return fail(f"no photographs in {', '.join(options.photos)}")
-    print(f"weights: {model.description}")
-    failed, began = 0, time.monotonic()
-    for number, (source, target) in enumerate(pairs, 1):
+        return fail(f"cannot write to {out}: {error.strerror or error}; choose another --out")
+    said = [say(f"weights: {model.description}")]
+    said += [say(f"passed over {path}: {reason}") for path, reason in passed_over]
+    return color_all(model, originals, Places(out, originals, options.overwrite)) or int(not all(said))
+
+
+def color_all(model, originals, places):
+    """Colour [(path, name within --out)], each named in a line; returns the exit code."""
+    from repro.colorizer.weights import WeightsError
+    from repro.datasets.photographs import PhotoError
+
+    count, heard, began = Counter(), True, time.monotonic()
+    for number, (path, inside) in enumerate(originals, 1):
         try:
-            save_photo(model.colorize(read_photo(source)), target)
+            outcome, line = color_one(model, path, inside, places)
         except PhotoError as error:
-            failed += 1
-            print(f"skipped {error}", file=sys.stderr)
+            count["skipped"] += 1
+            heard &= say(f"skipped {error}", sys.stderr)
             continue
         except WeightsError as error:
             return fail(error)
         except OSError as error:
             return fail(
-                f"cannot write {target}: {error.strerror}; {number - 1 - failed} of {len(pairs)} are done"
+                f"cannot write {path.name} to {places.out}: {error.strerror or error}; {count['coloured']} of {len(originals)} are "
+                "coloured, and the same command goes on from there"
             )
-        left = (time.monotonic() - began) / number * (len(pairs) - number)
-        print(f"[{number}/{len(pairs)}] {target}" + (f"  ({left:.0f} s left)" if left >= 5 else ""), flush=True)
-    print(f"{len(pairs) - failed} coloured, {failed} skipped")
-    return 1 if failed else 0
+        count[outcome] += 1
+        left = (time.monotonic() - began) / number * (len(originals) - number)
+        heard &= say(f"[{number}/{len(originals)}] {line}" + (f"  ({left:.0f} s left)" if left >= 5 else ""))
+    before = f"{count['there already']} there already, " if count["there already"] else ""
+    heard &= say(f"{count['coloured']} coloured, {before}{count['skipped']} skipped")
+    return 1 if count["skipped"] or not heard else 0
 
 
-def destinations(photos, out):
-    """(source, target) of each photograph: folders keep their inner tree, names keep their ending, nothing is
-    overwritten twice.
+def color_one(model, path, inside, places):
+    """Colour one photograph; returns (what became of it, what there is to say of it).
 
-    JPEG stays JPEG; anything else becomes PNG.  Two that would land on one name get -2, -3 ...
-    Raises FileNotFoundError for a path that is not there.
+    Raises PhotoError for whatever concerns this one alone, OSError where no other could be written either.
     """
-    from repro.datasets.photographs import find_photos
+    from repro.colorizer.results import fingerprint, pages_of, save_result
+    from repro.colorizer.weights import WeightsError
+    from repro.datasets.photographs import PhotoError, file_bytes, read_photo
+    from repro.files import overheard
 
-    pairs, taken = [], set()
-    for given in map(Path, photos):
-        for source in find_photos([given]):
-            if out.resolve() in source.resolve().parents and given.is_dir():
-                continue  # what an earlier run wrote into a folder inside the folder
-            inside = source.relative_to(given) if given.is_dir() else Path(source.name)
-            target = out / inside.with_suffix(
-                source.suffix if source.suffix.lower() in (".jpg", ".jpeg") else ".png"
-            )
-            stem, count = target.stem, 1
-            while target in taken or target.resolve() == source.resolve():
-                count += 1
-                target = target.with_name(f"{stem}-{count}{target.suffix}")
-            taken.add(target)
-            pairs.append((source, target))
-    return pairs
+    try:
+        data = file_bytes(path, path)
+        target, stands = places.place(path, inside, fingerprint(data))
+        if stands:
+            return "there already", f"{target} is there already (--overwrite colours it anew)"
+        with overheard() as warnings:
+            photo, pages = read_photo(data, path), pages_of(data)
+        save_result(model.colorize(photo), target, data)
+    except (PhotoError, WeightsError):
+        raise
+    except OSError as error:
+        if error.errno in _DISK_IS_FULL or not os.access(places.out, os.W_OK):
+            raise
+        raise PhotoError(path, f"its result cannot be written: {error.strerror or error}") from error
+    except Exception as error:  # whatever is odd about one photograph, the others are coloured
+        raise PhotoError(path, _reason(error)) from error
+    notes = [f"the first of {pages} pages"] * (pages > 1)
+    notes += [f"its file is damaged: {first}" for first in warnings[:1]]
+    return "coloured", f"{target}" + f"  ({'; '.join(notes)})" * bool(notes)
 
 
-def save_photo(photo, path):
-    """Write (H, W, 3) uint8 whole or not at all: JPEG at quality 95 or PNG, by the path's ending."""
-    import io
+def _reason(error):
+    from repro.datasets.photographs import TOO_LITTLE_MEMORY
 
-    from PIL import Image
+    if isinstance(error, MemoryError) or "allocate" in str(error) or "not enough memory" in str(error):
+        return TOO_LITTLE_MEMORY  # torch says it by a RuntimeError
+    return f"cannot be coloured ({type(error).__name__}: {error})"
 
-    from repro.files import write_atomically
 
-    buffer = io.BytesIO()
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        Image.fromarray(photo).save(buffer, "JPEG", quality=95, subsampling=0)
-    else:
-        Image.fromarray(photo).save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
+def find_originals(given, out):
+    """What is to be coloured, and what is not: [(path, its name within out)], [(path, why it is passed over)].
+
+    Folders keep their inner tree.  A photograph that is named twice, or by a link too, is coloured once.  What
+    an earlier run wrote is passed over: all of `out` where it lies inside a folder given, and otherwise the
+    results in it.
+    """
+    from repro.colorizer.results import original_of
+    from repro.datasets.finding import find_photos
+    from repro.files import identity
+
+    originals, passed_over, seen = [], [], {}
+    real_out = Path(os.path.realpath(out))
+    for name in given:
+        root, is_folder = Path(name), os.path.isdir(name)
+        out_is_inside = is_folder and Path(os.path.realpath(root)) in real_out.parents
+        for path in find_photos(root) if is_folder else [root]:
+            inside = path.relative_to(root) if is_folder else Path(path.name)
+            first = seen.setdefault(identity(path), path)
+            lies_in_out = Path(os.path.realpath(path.parent)).is_relative_to(real_out)
+            if lies_in_out and out_is_inside:
+                passed_over.append((path, f"it lies in {out}, among the results"))
+            elif lies_in_out and original_of(path):
+                passed_over.append((path, "it is a result of an earlier run"))
+            elif first is not path:
+                if first != path:
+                    passed_over.append((path, f"it is the same file as {first}"))
+            else:
+                originals.append((path, inside))
+    return originals, passed_over
+
+
+def require_writable(folder):
+    """Make the folder if it is missing.  Raises OSError if nothing can be written into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass

@@ -74,7 +74,8 @@ def read_set(name, folder, size=None, limit=None):
     import numpy as np
 
     from repro.datasets.folder import SourceError, spread
-    from repro.datasets.photographs import PhotoError, center_square, find_photos, is_colorful, read_photo
+    from repro.datasets.finding import find_photos
+    from repro.datasets.photographs import PhotoError, center_square, is_colorful, read_photo
     from repro.datasets.sources import Item
     from repro.evaluation.held_out import HeldOut
 

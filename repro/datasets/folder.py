@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
 
-from repro.datasets.photographs import find_photos, read_photo
+from repro.datasets.finding import find_photos
+from repro.datasets.photographs import read_photo
 
 SPLITS = ("train", "val", "test")
 _VAL_OF_TRAIN = 0.05  # carved out of train/ where a folder brings no third split
@@ -199,12 +200,14 @@ def _divide(group, key):
     for name in group:
         try:
             parts[key(name)].append(name)
-        except OSError:  # gone or locked: reading it will say so
+        except OSError:  # gone, locked or a pipe: reading it will say so
             continue
     return [part for part in parts.values() if len(part) > 1]
 
 
 def _size_of(path):
+    if not path.is_file():
+        raise OSError(f"{path} is no file")  # a pipe would be waited for
     return path.stat().st_size
 
 

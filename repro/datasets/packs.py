@@ -18,7 +18,8 @@ from zipfile import ZipFile
 from PIL import Image
 
 from repro.datasets.folder import SourceError, originals, unit_hash
-from repro.datasets.photographs import PhotoError, center_square, find_photos, is_colorful, read_photo
+from repro.datasets.finding import find_photos
+from repro.datasets.photographs import PhotoError, center_square, is_colorful, read_photo
 
 HELD_BACK = 0.025  # of the photographs are for validation, and as many for testing
 ENTRY = 150  # bytes of a zip file for each photograph, besides twice its name

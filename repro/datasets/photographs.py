@@ -10,20 +10,17 @@ import re
 import warnings
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from repro.datasets.deep import TIFF_STARTS, UnreadableTiff, read_deep_tiff, to_unit
 from repro.examples import has_color, true_ab
+from repro.files import read_file
 
 # What Pillow may try. Its other readers hand the file to an outside program (EPS), take noise for a picture
 # (TGA, which has no signature) or are not for photographs.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "GIF", "BMP", "DIB", "PPM")
-PHOTO_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .tif .tiff .webp .avif .jp2 .j2k .gif .bmp .dib .ppm .pgm .pbm .pnm"
-    " .heic .heif".split()  # cannot be read, but are named as refused instead of passed over in silence
-)
 _UPRIGHT = {  # EXIF orientation -> what turns the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -34,6 +31,11 @@ _UPRIGHT = {  # EXIF orientation -> what turns the picture upright
     8: Image.Transpose.ROTATE_90,
 }
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC colour space -> Pillow mode
+RAW_SUFFIXES = frozenset(  # cameras' raw files: TIFF inside, of which a reader would take the small preview
+    ".dng .nef .nrw .cr2 .cr3 .crw .arw .srf .sr2 .raf .orf .rw2 .rwl .pef .srw .x3f .3fr .fff .iiq .erf .kdc .dcr"
+    " .mrw .mos .raw".split()
+)
+TOO_LITTLE_MEMORY = "too large for the memory of this machine; make it smaller first"
 _PILLOW_MODULES = r"PIL\."
 
 
@@ -56,27 +58,37 @@ def read_photo(path_or_bytes, name=None):
 
     path_or_bytes: a path, or the file's bytes.  name: what errors call it (default: the path, or "bytes").
     Returns uint8 (H, W, 3): the first frame, turned by its EXIF flag, its colour profile applied, composited
-    on white where transparent; sixteen-bit and float grays are scaled to 0..255, not clipped.
+    on white where transparent (but not where all of it is: nobody means that); sixteen bits and floats are
+    scaled to 0..255 (`deep.black_and_white`), with a PhotoWarning where the range had to be guessed.
     Raises PhotoError, and nothing else, if that is impossible: missing, empty, broken or cut off, no
     photograph, or so many pixels that Pillow's limit against decompression bombs refuses it.
     """
     is_bytes = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
     name = name or ("bytes" if is_bytes else os.fspath(path_or_bytes))
-    data = bytes(path_or_bytes) if is_bytes else _file_bytes(path_or_bytes, name)
+    data = bytes(path_or_bytes) if is_bytes else file_bytes(path_or_bytes, name)
+    _refuse_raw(name)
     if not data:
         raise PhotoError(name, "the file is empty")
     _silence_pillow()
     try:
-        return _decode(data)
+        return _decode(data, name)
     except (
         Exception
     ) as error:  # Pillow's readers let any kind through: struct.error, IndexError, SyntaxError ...
         raise PhotoError(name, _reason(error, data)) from error
 
 
-def _file_bytes(path, name):
+def _refuse_raw(name):
+    if os.path.splitext(str(name))[1].lower() in RAW_SUFFIXES:
+        raise PhotoError(name, "a camera's raw file cannot be read here; develop it to TIFF or JPEG first")
+
+
+def file_bytes(path, name):
+    """The bytes of a photograph's file, which errors call `name`.  Raises PhotoError if they cannot be had."""
     try:
-        return Path(path).read_bytes()
+        return read_file(path)
+    except MemoryError as error:
+        raise PhotoError(name, TOO_LITTLE_MEMORY) from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise PhotoError(name, f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
 
@@ -88,12 +100,33 @@ def _formats():
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _decode(data):
-    with Image.open(BytesIO(data), formats=_formats()) as image:
+def _decode(data, name):
+    deep = _deep_tiff(data, name) if data[:4] in TIFF_STARTS else None
+    with deep or Image.open(BytesIO(data), formats=_formats()) as image:
         image.load()
         if min(image.size) == 0:
             raise ValueError(f"{image.width} x {image.height} pixels: there is nothing in it")
-        return np.array(_to_srgb(_upright(image), image.info.get("icc_profile")))
+        if image.format == "PNG":
+            _scale_transparent_color(image, depth=data[24])
+        return np.array(_to_srgb(_upright(image), image.info.get("icc_profile"), name))
+
+
+def _deep_tiff(data, name):
+    try:
+        return read_deep_tiff(data, name)
+    except UnreadableTiff:
+        raise
+    except Exception:  # Pillow says what is wrong with it, or reads it after all
+        return None
+
+
+def _scale_transparent_color(image, depth):
+    """PNG's one transparent colour (tRNS) is of the file's depth; Pillow scales the pixels, and leaves it as it is."""
+    color = image.info.get("transparency")
+    if image.mode == "L" and depth in (2, 4) and isinstance(color, int):
+        image.info["transparency"] = color * 255 // (2**depth - 1)
+    if image.mode == "RGB" and depth == 16 and isinstance(color, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in color)
 
 
 def _upright(image):
@@ -105,31 +138,47 @@ def _upright(image):
     return image if turn is None else image.transpose(turn)
 
 
-def _to_srgb(image, icc_profile):
-    """Any Pillow image to mode RGB: depth, then profile, then transparency over white."""
+def _to_srgb(image, icc_profile, name):
+    """Any Pillow image to mode RGB: depth, then profile or gamma, then transparency over white."""
+    gamma = None if icc_profile or "srgb" in image.info else image.info.get("gamma")
     if image.mode == "F" or image.mode.startswith("I"):
-        image = _scaled_to_8_bit(image)
+        image, gamma = _scaled_to_8_bit(image, gamma, name), None
+    if image.mode == "La":
+        image = image.convert("LA")  # Pillow makes nothing else of gray with transparency multiplied in
     alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
-    rgb = _through_profile(image, icc_profile) or image.convert("RGB")
-    if alpha is not None:
+    rgb = _through_profile(image, icc_profile) or (image if image.mode == "RGB" else image.convert("RGB"))
+    if gamma:
+        rgb = rgb.point((_srgb_of(np.arange(256) / 255, gamma) * 255).round().astype(int).tolist() * 3)
+    one_color = isinstance(image.info.get("transparency"), (int, tuple))
+    if alpha is not None and (one_color or alpha.getextrema()[1] > 0):  # else an alpha that nobody filled in
         rgb = Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
     return rgb
 
 
-def _scaled_to_8_bit(image):
-    """A deep gray image (I;16, I or F) to mode L.
+def _srgb_of(values, gamma):
+    """Samples 0..1 written with PNG's gamma (light = value ** (1 / gamma)) as sRGB has them."""
+    if not gamma or not 0.01 < gamma < 100 or abs(gamma - 1 / 2.2) < 0.005:  # sRGB's own, as PNG rounds it
+        return values
+    linear = values ** (1 / gamma)
+    return np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
 
-    Full scale is what sixteen bits hold; where the file does not say (32-bit integers, floats) it is the
-    first of 1 (floats only), 255 and 65535 that holds the brightest pixel, or else that pixel itself.
+
+def _scaled_to_8_bit(image, gamma, name):
+    """A deep gray image (I;16, I or F) to mode L, or LA where one of its grays is transparent.
+
+    Full scale is sixteen bits, whatever the format, but for TIFF: there `deep.black_and_white` says it.
     """
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0, neginf=0)
-    brightest = max(values.max(), 0)
-    usual = {"F": (1, 255, 65535), "I": (255, 65535)}.get(image.mode, (65535,))
-    full_scale = next((scale for scale in usual if brightest <= scale), brightest)
-    gray = (values / full_scale).clip(0, 1) * 255
-    if image.format == "TIFF" and image.tag_v2.get(262) == 0:
-        gray = 255 - gray  # white is zero; Pillow turns only 8-bit files over
-    return Image.fromarray(gray.round().astype(np.uint8))
+    values = np.asarray(image)
+    transparent = image.info.get("transparency")
+    if image.format == "TIFF":
+        gray = to_unit(values, name, image.tag_v2.get(258, (None,))[0])
+        gray = 1 - gray if image.tag_v2.get(262) == 0 else gray  # white is zero; Pillow turns only 8-bit files over
+    else:
+        gray = (values / np.float32(65535)).clip(0, 1)
+    gray = Image.fromarray((_srgb_of(gray, gamma) * 255).round().astype(np.uint8))
+    if isinstance(transparent, int):
+        gray.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return gray
 
 
 @cache
@@ -165,12 +214,16 @@ def _reason(error, data):
         size = f"{int(pixels[0]) / 1e6:,.0f} megapixels" if pixels else "too many pixels"
         allowed = f"{2 * Image.MAX_IMAGE_PIXELS / 1e6:,.0f}"
         return f"refused: {size} is more than the {allowed} allowed; make it smaller first"
+    if isinstance(error, UnreadableTiff):
+        return str(error)
+    if isinstance(error, UnidentifiedImageError) and data[:4] in TIFF_STARTS:
+        return "a TIFF that is broken, or of a kind that cannot be read; save it as RGB or gray of 8 or 16 bits first"
     if isinstance(error, UnidentifiedImageError):
         if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
             return "HEIC cannot be read here; save it as JPEG or PNG first"
         return "not a photograph in a format that can be read (JPEG, PNG, TIFF, WebP, AVIF, JPEG 2000, GIF, BMP ...)"
     if isinstance(error, MemoryError):
-        return "too large for the memory of this machine"
+        return TOO_LITTLE_MEMORY
     return f"broken or cut off ({' '.join(str(error).split()) or type(error).__name__})"
 
 
@@ -228,40 +281,3 @@ def _photo_shape(rgb8, side):
     if side < 1:
         raise ValueError(f"the wanted side must be 1 pixel or more, got {side}")
     return rgb8.shape[:2]
-
-
-# ---- finding ----
-
-
-def find_photos(paths):
-    """The photographs that paths name, as a list of Path without repeats.
-
-    paths: a file or folder, or several.  A file is kept whatever its suffix.  A folder is walked with its
-    subfolders (linked ones too), in sorted order; what is hidden (".name") or lacks one of PHOTO_SUFFIXES is
-    skipped.
-    Raises FileNotFoundError that names a path which does not exist.
-    """
-    paths = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-    found = []
-    for path in map(Path, paths):
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; give a photograph or a folder of photographs")
-        found += _walk(path) if path.is_dir() else [path]
-    return list(dict.fromkeys(found))
-
-
-def _walk(root):
-    photos, seen = [], set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # a link that leads back
-            subfolders.clear()
-            continue
-        seen.add(real)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        photos += [Path(folder, name) for name in files if _is_photo_name(name)]
-    return sorted(photos, key=lambda photo: photo.as_posix())
-
-
-def _is_photo_name(name):
-    return not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import stats
 from torch.nn import functional
 
 from repro.color import rgb8_to_lightness
-from repro.evaluation.precision import score
+from repro.evaluation.quality import sampling_error, score
 from repro.initialization import kmeans_initialize, random_initialize, refresh_batch_statistics
 from repro.network import ColorizationNet
 
@@ -97,14 +98,14 @@ def layer_features(network, photos, layers=LAYERS, values=VALUES, batch=64, fold
 
 
 def fit_probe(
-    features, targets, rows=None, held_out=0.2, decays=L2, iterations=60, batch=2048, device="cpu", seed=0
+    features, targets, rows=None, held_out=0.2, decays=L2, iterations=60, batch=2048, device="cpu", seed=0, tuning=None
 ):
     """A linear classifier by L-BFGS, its decay chosen on held-out photographs.
 
     features: (N, D) array, half precision and on disk if large.  targets: (N,) int64 classes, or (N, C) in
     {-1, 0, 1} for several labels a photograph, where 0 is neither.  rows: positions to learn from, in order;
-    default all.  held_out: share of them the decay is chosen on; then all are used.  A single decay is taken
-    as it is.  The gradient is summed over mini-batches of `batch` photographs, and no more are in memory.
+    default all.  tuning: positions of other photographs that the decay is chosen on; without them it is chosen
+    on a share `held_out` of `rows`, and then all of these are used.  A single decay is taken as it is.  The gradient is summed over mini-batches of `batch` photographs, and no more are in memory.
     Returns a Probe.  Raises ValueError if targets do not go with the features.
     """
     targets = torch.as_tensor(np.asarray(targets))
@@ -121,16 +122,18 @@ def fit_probe(
 
     if len(decays) == 1:
         return solve(rows, decays[0])
-    order = np.random.default_rng(seed).permutation(rows)
-    count = max(1, int(held_out * len(rows)))
-    tuning, fitting = np.sort(order[:count]), np.sort(order[count:])
+    fitting = rows
+    if tuning is None:
+        order = np.random.default_rng(seed).permutation(rows)
+        count = max(1, int(held_out * len(rows)))
+        tuning, fitting = np.sort(order[:count]), np.sort(order[count:])
     probe, best, quality = None, None, -math.inf
     for l2 in sorted(decays, reverse=True):  # from the stiffest on, each from where the last one ended
         probe = solve(fitting, l2, probe.weights if probe else None)
         here = score(probe.scores(features, tuning, batch).cpu(), targets[tuning])
         if here > quality:
             best, quality = probe, here
-    return solve(rows, best.l2, best.weights)
+    return best if fitting is rows else solve(rows, best.l2, best.weights)
 
 
 def _minimise(features, targets, rows, mean, scale, l2, start, iterations, batch):
@@ -190,13 +193,19 @@ def _moments(features, rows, batch):
 @dataclass(frozen=True)
 class LayerQuality:
     """One probe: which network and layer, which seed, accuracy (or mean average precision) in 0..1, and the
-    number of features."""
+    number of features.
+
+    validation: the same on the photographs that chose the decay, which choose the best layer too.  error:
+    standard error of the quality, had other test photographs been drawn.
+    """
 
     network: str
     layer: str
     seed: int
     quality: float
     features: int
+    validation: float = math.nan
+    error: float = 0.0
 
 
 def probe_layers(
@@ -205,24 +214,29 @@ def probe_layers(
     """Probes on every layer of one network.
 
     training, test: (photos (N, S, S, 3) uint8, targets) as for `fit_probe`.  seeds: each draws `draw` of the
-    training photographs (default four fifths), so the spread over seeds is that of other training
-    photographs.  The decay is chosen with the first seed.  options: for `fit_probe`.
+    training photographs to learn from, so the spread over seeds is that of other training photographs.  The
+    decay of every probe is chosen on the training photographs that its seed did not draw; at least a fifth of
+    them and, where there are enough, ten are left for that, so `draw` may come out smaller (default: as many as
+    that leaves).  options: for `fit_probe`.
     Returns a list of LayerQuality.
     """
     found = []
-    draw = draw or max(2, 4 * len(training[0]) // 5)
+    photographs = len(training[0])
+    most = photographs - max(-(-photographs // 5), min(10, photographs // 2))
+    draw = max(1, min(draw or most, most))
     with (
         layer_features(network, training[0], layers) as known,
         layer_features(network, test[0], layers) as unseen,
     ):
         for layer in layers:
-            decays = L2
             for seed in seeds:
                 rows = _draw(training[1], draw, seed)
-                probe = fit_probe(known[layer], training[1], rows, decays=decays, seed=seed, **options)
-                decays = (probe.l2,)
-                quality = score(probe.scores(unseen[layer]).cpu(), test[1])
-                found.append(LayerQuality(name, layer, seed, quality, known[layer].shape[1]))
+                left = np.setdiff1d(np.arange(photographs), rows)
+                probe = fit_probe(known[layer], training[1], rows, seed=seed, tuning=left, **options)
+                scores = probe.scores(unseen[layer]).cpu()
+                chosen_by = score(probe.scores(known[layer], left).cpu(), np.asarray(training[1])[left])
+                quality, error = score(scores, test[1]), sampling_error(scores, test[1])
+                found.append(LayerQuality(name, layer, seed, quality, known[layer].shape[1], chosen_by, error))
             here = [row.quality for row in found if row.layer == layer]
             around = f" +- {deviation(here):.3f}" if len(here) > 1 else ""
             report(f"  {name:15s} {layer}  {np.mean(here):.3f}{around}")
@@ -276,14 +290,31 @@ def untrained(kind, width, lightness, seed=0):
 
 
 def by_network(found):
-    """{network: {layer: mean quality ..., "best_layer", "best": its mean, "spread": over seeds}} of a list of
-    LayerQuality."""
+    """{network: {layer: mean quality ..., "best_layer", "best": its mean, "spread": over seeds, "low", "high"}}.
+
+    The best layer is the one that is best on validation photographs, so the test photographs do not choose what
+    they measure.  low, high: 95 % interval of "best", over other seeds and other test photographs.
+    """
     grouped = {}
     for row in found:
-        grouped.setdefault(row.network, {}).setdefault(row.layer, []).append(row.quality)
+        grouped.setdefault(row.network, {}).setdefault(row.layer, []).append(row)
     result = {}
     for network, layers in grouped.items():
-        means = {layer: float(np.mean(values)) for layer, values in layers.items()}
-        best = max(means, key=means.get)
-        result[network] = means | {"best_layer": best, "best": means[best], "spread": deviation(layers[best])}
+        means = {layer: float(np.mean([row.quality for row in rows])) for layer, rows in layers.items()}
+        best = max(layers, key=lambda layer: np.mean([row.validation for row in layers[layer]]))
+        mean, reach = means[best], _reach(layers[best])
+        result[network] = means | {"best_layer": best, "best": mean}
+        result[network] |= {"spread": deviation([row.quality for row in layers[best]])}
+        result[network] |= {"low": max(mean - reach, 0.0), "high": min(mean + reach, 1.0)}
     return result
+
+
+def _reach(rows):
+    """Half of the 95 % interval of a layer's mean quality: t with Welch and Satterthwaite's degrees of freedom."""
+    # all seeds are measured on the same test photographs, so more seeds do not make that part of the error less
+    sample = float(np.mean([row.error**2 for row in rows]))
+    if len(rows) < 2:
+        return 1.96 * math.sqrt(sample)
+    seeds = deviation([row.quality for row in rows]) ** 2 / len(rows)
+    freedom = (sample + seeds) ** 2 * (len(rows) - 1) / seeds**2 if seeds else math.inf
+    return float(stats.t.ppf(0.975, min(freedom, 1e6))) * math.sqrt(sample + seeds)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from repro.colorizer.weights import WeightsError, load_weights, save_weights
+from repro.training.batches import is_array
 
 KEEP = 3  # checkpoints of a run
 
@@ -22,7 +23,7 @@ class CheckpointError(Exception):
 def photos_fingerprint(photos):
     """Short sha256 that tells one training set from another: of an array's shape and 16 of its photographs
     (N, S, S, 3) uint8, or of shards' own sha256."""
-    if hasattr(photos, "fingerprint"):
+    if not is_array(photos):
         return photos.fingerprint()
     chosen = photos[np.linspace(0, len(photos) - 1, 16).astype(int)]
     return sha256(repr(photos.shape).encode() + np.ascontiguousarray(chosen).tobytes()).hexdigest()[:16]

@@ -55,7 +55,7 @@ def take_weights(network, path, bins):
     expect(trained.width == network.width, f"{path} is of width {trained.width}, width must be so too", network.width)
     taken = trained.state_dict()
     if trained.outputs != network.outputs:
-        last = "layers.out." if network.kind == "paper" else "out."
+        last = "out." if network.kind == "encoder" else "layers.out."
         taken = {name: value for name, value in taken.items() if not name.startswith(last)}
     network.load_state_dict(taken, strict=False)
 

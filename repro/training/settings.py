@@ -48,12 +48,12 @@ class TrainingSettings(Recipe):
         check_record(self)
         from_weights = self.initialization.endswith(".safetensors")
         expect(
-            self.network == "paper" or self.initialization == "he" or from_weights,
+            self.network != "encoder" or self.initialization == "he" or from_weights,
             "initialization must be he (for its decoder) or a .safetensors file, for network encoder",
             self.initialization,
         )
         expect(
-            self.network == "paper" or self.encoder or from_weights,
+            self.network != "encoder" or self.encoder or from_weights,
             "encoder must name a file, a folder, or `package`, for network encoder to start from",
             self.encoder,
         )

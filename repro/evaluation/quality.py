@@ -1,4 +1,4 @@
-"""How good scores are: top-1 accuracy, and the average precision of PASCAL VOC, where a photograph has several labels."""
+"""How good a classifier's scores are: top-1 accuracy, average precision, and how sure both are."""
 
 import math
 
@@ -12,6 +12,19 @@ def score(scores, targets):
     if targets.ndim == 1:
         return float((scores.argmax(1) == targets).float().mean())
     return mean_average_precision(scores, targets)
+
+
+def sampling_error(scores, targets, resamples=200):
+    """Standard error of `score` over other test photographs: by formula for top-1, by bootstrap for mean average
+    precision."""
+    targets = np.asarray(targets)
+    if targets.ndim == 1:
+        right = score(scores, targets)
+        return math.sqrt(right * (1 - right) / len(targets))
+    rng = np.random.default_rng(0)
+    drawn = (rng.integers(0, len(targets), len(targets)) for _ in range(resamples))
+    found = [mean_average_precision(np.asarray(scores)[rows], targets[rows]) for rows in drawn]
+    return float(np.nanstd(found, ddof=1))
 
 
 def average_precision(scores, relevant):
