@@ -49,7 +49,7 @@ def test_copies_under_other_names_are_put_aside_and_counted(tmp_path, capsys):
     Image.open(root / "test/b/49.png").save(root / "test/b/other.bmp")  # other bytes, the same pixels
     assert data(root, tmp_path / "out") == 0
     said = capsys.readouterr().out
-    assert "test: 8 photographs, 0 gray and 0 broken ones and 2 copies set aside" in said
+    assert "test: 8 photographs, 0 gray and 0 broken ones set aside, 2 copies as well" in said
     found = load_prepared(tmp_path / "out", "test")
     assert (found.report["kept"], found.report["copies"], found.report["broken"]) == (8, 2, 0)
     assert len({square.tobytes() for square in found.photos}) == 8

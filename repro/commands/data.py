@@ -66,9 +66,9 @@ def _changes(options):
 
 
 def _print_report(split, report):
+    copies = f", {report['copies']} copies as well" if report["copies"] else ""
     print(
-        f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones and "
-        f"{report['copies']} copies set aside"
+        f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside{copies}"
     )
     for rejected in report["rejected"][:20]:
         print(f"  {rejected['name']!r}: {rejected['reason']}")
