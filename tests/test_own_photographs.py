@@ -1,6 +1,8 @@
 """A folder of one's own photographs: copies, what came or went, and what is said before anything is trained."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from PIL import Image
 from repro import paths
 from repro.__main__ import main
 from repro.datasets.advice import advice, listing
-from repro.datasets.sources import SPLITS, FolderSource, load_prepared, prepare
+from repro.datasets.sources import SPLITS, FolderSource, SourceError, VocSource, load_prepared, prepare
 
 
 def photo(number, side=24):
@@ -145,3 +147,68 @@ def test_a_relative_folder_starts_in_the_projects_folder_and_an_options_where_it
     shutil.copy(paths.NOTEBOOKS.parent / "params.yaml", params)
     assert data("here", tmp_path / "out", "--params", str(params)) == 0
     assert load_prepared(tmp_path / "out", "test").report["settings"]["root"] == str(tmp_path / "here")
+
+
+# ---- made to do harm ----
+
+
+def devkit(root, name):
+    """A PASCAL VOC devkit of one photograph with this name in its lists."""
+    from repro.datasets.voc import VOC_CLASSES
+
+    (root / "ImageSets/Main").mkdir(parents=True)
+    for kind in VOC_CLASSES:
+        (root / f"ImageSets/Main/{kind}_test.txt").write_bytes(name + b" 1\n")
+    return root
+
+
+@pytest.mark.parametrize("name", [b"../../secret", b"/etc/passwd", b"a/b", b"\xff\xfe", b"A" * 5000 + b"/"])
+def test_a_devkits_lists_lead_nowhere_else(tmp_path, name):
+    save(photo(1), tmp_path / "secret.jpg")
+    with pytest.raises(SourceError, match="no name of a photograph|no text in UTF-8") as refused:
+        VocSource(devkit(tmp_path / "kit", name)).items("test")
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 400
+
+
+def test_xml_of_a_devkit_is_not_read(tmp_path):
+    """Its annotations may hold anything, as entities that grow to gigabytes: only the lists count."""
+    root = devkit(tmp_path / "kit", b"000001")
+    save(photo(1), root / "JPEGImages/000001.jpg")
+    bomb = '<!DOCTYPE x [<!ENTITY a "b">' + "".join(f'<!ENTITY a{n} "{"&a;" * 99}">' for n in range(9)) + "]><x>&a8;</x>"
+    (root / "Annotations").mkdir()
+    (root / "Annotations/000001.xml").write_text(bomb)
+    source = VocSource(root)
+    (item,) = source.items("test")
+    assert source.read(item).shape == (24, 24, 3)
+
+
+BAD = "<img src=x onerror=alert(1)>\"'&"
+
+
+def test_names_of_classes_and_files_are_text_in_tables_and_captions(capsys, monkeypatch):
+    from repro.pages import figures, show
+
+    shown = []
+    monkeypatch.setattr(show, "display", lambda thing: shown.append(thing.data))
+    figures.show_table([BAD, BAD], [[BAD, 1.0], [BAD, BAD]], BAD)
+    figures.show(figures.new_figure(width=1, height=1)[0], BAD, BAD)
+    for page in shown:
+        assert "<img src=x" not in page and "onerror=alert(1)>" not in page
+    assert len(shown) == 2 and all("&lt;img src=x" in page for page in shown)
+
+
+def test_nobody_is_called_from_here(tmp_path):
+    """A folder, a page's records and a coloured photograph need no network: any connection would be an error."""
+    save(photo(3), tmp_path / "in/photo.png")
+    script = f"""if 1:
+        import socket
+        def refuse(*arguments):
+            raise SystemExit(f"called out: {{arguments[1:]}}")
+        socket.socket.connect = socket.socket.connect_ex = refuse
+        socket.getaddrinfo = lambda *arguments, **options: refuse(None, *arguments)
+        from repro.__main__ import main
+        assert main(["colorize", {str(tmp_path / "in")!r}, "--out", {str(tmp_path / "out")!r}]) == 0
+        assert main(["data", "--train", "4", "--val", "2", "--test", "4", "--size", "16", "--out", {str(tmp_path / "d")!r}]) == 0
+    """
+    done = subprocess.run([sys.executable, "-c", script], cwd=paths.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
