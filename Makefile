@@ -65,12 +65,18 @@ clean: ## remove what was made: outputs/, scratch/, caches (data/ and runs/ stay
 distclean: clean ## also remove .venv and DVC's cache, so that everything is made from nothing
 	rm -rf .venv .venv-lock .dvc/cache .dvc/tmp .dvc/config.local
 
-# DVC wants to know whether it stands at the top of a git repository. A source archive does not, even inside another repository.
+# DVC wants to know whether it stands at the top of a git repository. A source archive does not, even inside another repository;
+# a clone that git does not trust, as it belongs to somebody else, is one all the same, and only its user can say that it is safe.
 scm: setup
-	@test -z "$$(git rev-parse --show-prefix 2>/dev/null || echo none)" \
-	  || grep -qs no_scm .dvc/config.local \
-	  || { dvc config --local core.no_scm true \
-	       && echo "This copy is no git repository of its own: DVC was told so (core.no_scm in .dvc/config.local)."; }
+	@if test -z "$$(git rev-parse --show-prefix 2>/dev/null || echo none)"; then \
+	    ! grep -qs no_scm .dvc/config.local || dvc config --local --unset core.no_scm; \
+	  elif test -e .git; then \
+	    echo "git does not work here: $$(git rev-parse 2>&1 | head -n 1)" >&2; \
+	    echo "If you trust this folder: git config --global --add safe.directory '$(CURDIR)'" >&2; exit 1; \
+	  elif ! grep -qs no_scm .dvc/config.local; then \
+	    dvc config --local core.no_scm true \
+	      && echo "This copy is no git repository of its own: DVC was told so (core.no_scm in .dvc/config.local)."; \
+	  fi
 
 .venv/.ready: pyproject.toml requirements.lock
 	@rm -f .venv/.ready

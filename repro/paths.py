@@ -12,6 +12,12 @@ OUTPUTS = Path(os.environ.get("REPRO_OUTPUTS", ROOT / "outputs"))  # what the pi
 SCRATCH = Path(os.environ.get("REPRO_SCRATCH", ROOT / "scratch"))  # what pages run by hand wrote
 
 
+def given(folder):
+    """A folder or file that params.yaml or a page names: what is relative starts in the project's folder, whoever
+    asks from wherever.  Text; a URL stays as it is."""
+    return folder if not folder or "://" in folder else str(ROOT / Path(folder).expanduser())
+
+
 def destination(relative, pipeline=False):
     """Where a page writes: outputs/ when the pipeline runs it, scratch/ when a person does. Makes the
     folder."""

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ def test_the_processes_parts_are_the_joint_batch(photos, world):
 # -- two of them -----------------------------------------------------------------------------------------------------
 
 WORK = """
-import json, sys
+import json, os, sys
 sys.path.insert(0, "tests")
 import numpy, torch
 torch.set_num_threads(1)
@@ -67,6 +69,15 @@ if task == "gradients":
     loss = run.step(0, run.settings.crop)
     gradients = {name: value.grad for name, value in run.network.named_parameters()}
     torch.save(gradients, folder / f"gradients-{fabric.world_size}-{fabric.global_rank}.pt")
+elif task == "lost":
+    from dataclasses import replace
+    (folder / f"process-{fabric.global_rank}").write_text(str(os.getpid()))
+    settings = replace(SETTINGS, steps=10**6)
+    try:
+        loop.train(photos, held_out, settings, goal(settings), folder / "lost", fabric=fabric)
+    except loop.TrainingStopped as error:
+        print("STOPPED", error, flush=True)
+        sys.exit(3)
 else:
     result = loop.train(photos, held_out, SETTINGS, goal(SETTINGS), folder / "run", fabric=fabric)
     (folder / f"history-{fabric.global_rank}.json").write_text(json.dumps(result.history))
@@ -127,6 +138,33 @@ def test_loss_curves_agree_and_the_first_process_alone_writes(folder, photos, he
     settings = SETTINGS
     train(photos, held_out, settings, goal(settings), folder / "run", lines.append)
     assert lines[0] == "the checkpoint is of 2 processes, here are 1: not bit for bit the same run"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_where_one_process_is_lost_the_other_ends_with_a_line(folder, how):
+    """Killed, it is noticed at once; frozen, after PATIENCE."""
+    shorter = "from datetime import timedelta\nfrom repro.training import processes\nprocesses.PATIENCE = timedelta(seconds=4)\n"
+    (folder / "work.py").write_text(WORK.replace("task, folder =", shorter + "task, folder ="))
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}
+    run = subprocess.Popen(
+        [*start, str(folder / "work.py"), "lost", str(folder)],
+        cwd=paths.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + 120
+        while not list((folder / "lost").glob("step-*")):
+            assert run.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+        lost = int((folder / "process-1").read_text())
+        os.kill(lost, how)
+        began = time.monotonic()
+        output, _ = run.communicate(timeout=90)
+    finally:
+        run.kill()
+    assert time.monotonic() - began < 60 and run.returncode
+    (line,) = [line for line in output.splitlines() if line.startswith("STOPPED")]
+    assert "process 0 of 2 stops, as another one ended or does not answer; the last good checkpoint is" in line
 
 
 # -- precision -------------------------------------------------------------------------------------------------------

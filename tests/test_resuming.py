@@ -20,7 +20,7 @@ from repro import paths
 from repro.__main__ import main
 from repro.colorizer.weights import read_header
 from repro.datasets.world import WorldSource
-from repro.training.checkpoints import CheckpointError, checkpoints, save_state
+from repro.training.checkpoints import CheckpointError, alone_in, checkpoints, save_state
 from repro.training.loop import train
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -190,11 +190,67 @@ def test_a_full_disk_stops_with_a_clear_line_and_leaves_the_last_good_checkpoint
         train(photos, held_out, TINY, goal(), folder, quiet)
     message = str(caught.value)
     assert "could not be written to (No space left on device); the last good checkpoint is" in message
-    assert message.endswith("Make room and run the same command again: it continues from there.")
+    assert message.endswith("Make room or mend the rights, and run the same command again: it continues from there.")
     assert checkpoints(folder) and not list(folder.glob(".*"))
     (small_disk / "ballast").unlink()
     train(photos, held_out, TINY, goal(), folder, quiet)
     assert same_state(finished[0], folder)
+
+
+def test_a_folder_that_may_no_longer_be_written_to(finished, photos, held_out, small_disk):
+    folder, lines = small_disk / "run", []
+
+    def report(line):
+        lines.append(line)
+        if line.startswith("  step "):  # the first checkpoint is being written after this line's
+            folder_is_full = len(checkpoints(folder)) == 1
+            if folder_is_full:
+                subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+
+    with pytest.raises(CheckpointError) as caught:
+        train(photos, held_out, TINY, goal(), folder, report)
+    message = str(caught.value)
+    assert "could not be written to (Read-only file system); the last good checkpoint is" in message
+    assert "\n" not in message
+    with pytest.raises(CheckpointError, match="Read-only"):
+        train(photos, held_out, TINY, goal(), small_disk / "another", quiet)
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    train(photos, held_out, TINY, goal(), folder, quiet)
+    assert same_state(finished[0], folder)
+
+
+# -- two at once -----------------------------------------------------------------------------------------------------
+
+
+def test_two_trainings_do_not_share_a_folder(photos, held_out, tmp_path):
+    def report(line):
+        if line.startswith("  step"):
+            with pytest.raises(CheckpointError, match="another training is at work in .*run; wait until"):
+                train(photos, held_out, TINY, goal(), tmp_path / "run", quiet)
+            train(photos, held_out, TINY, goal(), tmp_path / "other", quiet)
+
+    train(photos, held_out, TINY, goal(), tmp_path / "run", report)
+    train(photos, held_out, TINY, goal(), tmp_path / "run", quiet)  # and it is free again
+    assert same_state(tmp_path / "run", tmp_path / "other")
+
+
+def test_a_killed_training_leaves_its_folder_free(tmp_path):
+    script = f"""if 1:
+        import time
+        from pathlib import Path
+        from repro.training.checkpoints import alone_in
+        with alone_in(Path({str(tmp_path)!r})):
+            print("in", flush=True)
+            time.sleep(60)
+    """
+    holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=paths.ROOT)
+    assert holder.stdout.readline() == "in\n"
+    with pytest.raises(CheckpointError, match="another training"), alone_in(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    with alone_in(tmp_path):
+        pass
 
 
 # -- from the command line: kill -9, and SIGTERM ---------------------------------------------------------------------

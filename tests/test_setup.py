@@ -226,6 +226,25 @@ def test_a_clone_is_left_alone(copy):
     assert not (copy / "calls").exists()
 
 
+def test_a_clone_of_another_user_is_no_archive(copy):
+    """git does not answer in it until its user trusts it; afterwards nothing is left of that."""
+    subprocess.run(["git", "init", "-q", str(copy)], check=True)
+    (copy / ".git" / "config").write_text("[core]\n\trepositoryformatversion = 99\n")  # git refuses this one, too
+    refused = make(ready(copy), "scm")
+    assert refused.returncode and "git does not work here: fatal: " in refused.stderr
+    assert f"safe.directory '{copy}'" in refused.stderr
+    assert not (copy / "calls").exists()
+
+
+def test_an_archive_that_became_a_repository_is_one(copy):
+    ready(copy)
+    (copy / ".dvc").mkdir(exist_ok=True)
+    (copy / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
+    subprocess.run(["git", "init", "-q", str(copy)], check=True)
+    assert make(copy, "scm").returncode == 0
+    assert (copy / "calls").read_text() == "dvc config --local --unset core.no_scm\n"
+
+
 # ---- the commands ----
 
 

@@ -24,29 +24,95 @@ def add(commands):
     command.add_argument("--seed", type=int, help="of the painted world")
     command.add_argument("--params", default="params.yaml", metavar="FILE", help="settings (params.yaml)")
     command.add_argument("--out", metavar="DIR", help="where they are written (outputs/data)")
+    command.add_argument(
+        "--list", metavar="DIR", help="only note which files stand in the folders that the settings name"
+    )
     command.set_defaults(run=data)
 
 
 def data(options):
-    """Prepare the three splits of a source; what was set aside is printed with its reason."""
+    """Prepare the three splits of a source; what was set aside is printed with its reason, and what the
+    photographs cannot teach or tell."""
+    from repro.datasets.advice import advice
     from repro.datasets.sources import SPLITS, SourceError, open_source, prepare
+
+    out = Path(options.out or paths.OUTPUTS / "data")
+    try:
+        settings = read_settings(options.params, _changes(options))
+        if options.list:
+            return _list(settings, Path(options.list))
+        wanted = settings.data
+        limits = {split: getattr(wanted, split) or None for split in SPLITS}
+        source = open_source(wanted.source, **_source_settings(wanted, limits))
+        prepared = {}
+        for split in SPLITS:
+            prepared[split] = prepare(source, split, wanted.size, limits[split], out)
+            _print_report(split, prepared[split].report)
+        for line in [*advice(prepared, settings.train.batch), *_study(len(prepared["test"].names), settings)]:
+            print(f"warning: {line}", flush=True)
+    except (FileNotFoundError, SourceError, ValueError) as error:
+        return fail(error)
+    return 0
+
+
+def _changes(options):
+    """The settings that options put in another's place; a folder of theirs starts where the command was given."""
     from repro.settings import KINDS
 
     given = {f"data.{name}": getattr(options, name) for name in KINDS["data"]}
-    out = Path(options.out or paths.OUTPUTS / "data")
-    try:
-        wanted = read_settings(options.params, {name: value for name, value in given.items() if value is not None}).data
-        limits = {split: getattr(wanted, split) or None for split in SPLITS}
-        source = open_source(wanted.source, **_source_settings(wanted, limits))
-        for split in SPLITS:
-            report = prepare(source, split, wanted.size, limits[split], out).report
-            print(
-                f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside"
-            )
-            for rejected in report["rejected"][:20]:
-                print(f"  {rejected['name']}: {rejected['reason']}")
-    except (FileNotFoundError, SourceError, ValueError) as error:
-        return fail(error)
+    if options.folder and "://" not in options.folder:
+        given["data.folder"] = str(Path(options.folder).expanduser().absolute())
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _print_report(split, report):
+    copies = f", {report['copies']} copies as well" if report["copies"] else ""
+    print(
+        f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside{copies}"
+    )
+    for rejected in report["rejected"][:20]:
+        print(f"  {rejected['name']!r}: {rejected['reason']}")
+    if len(report["rejected"]) > 20:
+        print(f"  and {len(report['rejected']) - 20} more")
+
+
+def _study(photographs, settings):
+    """What the study of page 08 will be.  Raises ValueError where the photographs are too few for one, so that
+    nothing is trained in vain; where so few were asked for, that is a warning."""
+    from repro.study.plan import LEAST, counts_for
+
+    wanted = settings.realism
+    if photographs < LEAST:
+        line = (
+            f"there are {photographs} photographs to test on, and the study of page 08 needs {LEAST}: add photographs, "
+            "or sort some into a folder test/"
+        )
+        if not 0 < settings.data.test < LEAST:
+            raise ValueError(line)
+        yield line
+        return
+    counts = counts_for(photographs, wanted.practice, wanted.pairs)
+    if counts[:2] != (wanted.practice, wanted.pairs):
+        yield (
+            f"the study of page 08 shrinks to {counts.practice} practice pairs and {counts.pairs} pairs, as there are "
+            f"{photographs} photographs to test on"
+        )
+
+
+def _list(settings, out):
+    """Note what stands in the folders of photographs, so that the pipeline sees that some came or went."""
+    from repro.datasets.advice import listing
+    from repro.files import write_atomically
+
+    data, probes = settings.data, settings.probes
+    folders = {
+        "data": data.folder if data.source in ("folder", "shards") else "",
+        "unseen": probes.unseen_folder if probes.unseen_source != "second" else "",
+        "legacy": settings.legacy.folder,
+    }
+    for name, folder in folders.items():
+        known = listing(paths.given(folder)) if folder and "://" not in folder else folder
+        write_atomically(out / f"{name}.txt", known.encode("utf-8", "surrogateescape"))
     return 0
 
 
@@ -57,7 +123,7 @@ def _source_settings(wanted, limits):
             raise ValueError(
                 f"source {wanted.source} needs data.folder in params.yaml, or --folder: where your photographs are"
             )
-        return {"root": wanted.folder}
+        return {"root": paths.given(wanted.folder)}
     if wanted.source == "world":
         if None in limits.values():
             raise ValueError("the painted world has no end: data.train, data.val and data.test must be above 0")

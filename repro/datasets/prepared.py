@@ -11,6 +11,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,8 @@ class Prepared:
 
     photos: uint8 (N, size, size, 3), memory-mapped, read-only.  labels: int64 (N,), -1 where there is none.
     classes: names of the labels.  names: N names within the source.
-    report: source, settings, split, size, limit; kept, gray and broken (counts); rejected (list of {name,
-    reason}).
+    report: source, settings, split, size, limit; kept, gray, copies and broken (counts); rejected (list of
+    {name, reason}).
     """
 
     photos: np.ndarray
@@ -45,7 +46,8 @@ def prepare(source, split, size, limit=None, destination=None):
 
     limit: keep at most so many, spread evenly over the classes; the same ones every time, and always the
     first ones of a larger limit.  destination: a folder (default data/prepared/<source>-<size>).
-    Grayscale photographs are set aside and broken ones skipped, both reported with their reasons.
+    Grayscale photographs and copies of another's pixels are set aside and broken ones skipped, all reported
+    with their reasons.
     A source with `bulk` is asked for bulk(split, size, limit) -> (uint8 (N, size, size, 3), labels (N,))
     instead; one with `stream` for stream(split, size), which gives (Item, square, None) or (Item, None, reason)
     in an order as random as ours, with every photograph in colour, and for count(split).
@@ -117,6 +119,7 @@ def _from_bulk(source, split, size, limit, npy_file):
     return {
         "kept": len(names),
         "gray": 0,
+        "copies": 0,
         "broken": 0,
         "rejected": [],
         "names": names,
@@ -142,17 +145,21 @@ def _from_squares(squares, count, where, size, limit, npy_file):
     """squares: (item, square or None, reason or None), `count` of them at most."""
     most = min(count, limit or count)
     _require_space(npy_file.parent, most, size)
-    kept, rejected, gray = [], [], 0
+    kept, rejected, seen = [], [], {}
     with _PhotoWriter(npy_file, most, size) as writer:
         for item, square, reason in squares:
-            if reason is None:
-                kept.append(item)
-                writer.append(square[None])
-                if len(kept) == most:
-                    break
-            else:
+            first = None if reason else seen.setdefault(sha256(square.tobytes()).digest(), item.name)
+            if first not in (None, item.name):
+                reason = COPY + first
+            if reason:
                 rejected.append({"name": item.name, "reason": reason})
-                gray += reason == GRAY
+                continue
+            kept.append(item)
+            writer.append(square[None])
+            if len(kept) == most:
+                break
+    gray = sum(entry["reason"] == GRAY for entry in rejected)
+    copies = sum(entry["reason"].startswith(COPY) for entry in rejected)
     if not kept:
         first = rejected[0]
         raise SourceError(
@@ -162,7 +169,8 @@ def _from_squares(squares, count, where, size, limit, npy_file):
     return {
         "kept": len(kept),
         "gray": gray,
-        "broken": len(rejected) - gray,
+        "copies": copies,
+        "broken": len(rejected) - gray - copies,
         "rejected": rejected,
         "names": [item.name for item in kept],
         "labels": [item.label for item in kept],
@@ -170,6 +178,7 @@ def _from_squares(squares, count, where, size, limit, npy_file):
 
 
 GRAY = "a grayscale photograph"
+COPY = "a copy of "
 
 
 def _read_squares(source, items, size):

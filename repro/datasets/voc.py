@@ -1,5 +1,6 @@
 """PASCAL VOC classification: a devkit as it is unpacked, several labels a photograph."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ _SETS = {
     "val": "val",
     "test": "test",
 }  # the protocol trains on trainval; val is a part of it
+_is_name = re.compile(r"[\w-]+").fullmatch  # never a way to another folder
 
 
 class VocSource(Source):
@@ -71,14 +73,17 @@ class VocSource(Source):
         path, found = self.root / "ImageSets" / "Main" / file, {}
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise SourceError(f"{path} could not be read: {error.strerror}") from error
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+            raise SourceError(f"{path} could not be read: {reason}") from error
         for number, line in enumerate(lines, 1):
             words = line.split()
             if not words:
                 continue
             if len(words) != 2 or words[1] not in ("-1", "0", "1"):
-                raise SourceError(f'{path}, line {number}: expected "<name> 1", "0" or "-1", got {line!r}')
+                raise SourceError(f'{path}, line {number}: expected "<name> 1", "0" or "-1", got {line[:100]!r}')
+            if not _is_name(words[0]):
+                raise SourceError(f"{path}, line {number}: {words[0][:100]!r} is no name of a photograph in JPEGImages")
             found[words[0]] = int(words[1])
         if not found:
             raise SourceError(f"{path} names no photographs")

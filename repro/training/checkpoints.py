@@ -3,7 +3,8 @@
 folder/step-00001000.safetensors ...: the last few, each written whole before it takes its name.
 """
 
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from hashlib import sha256
 
@@ -12,6 +13,11 @@ import torch
 
 from repro.colorizer.weights import WeightsError, load_weights, save_weights
 from repro.training.batches import is_array
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 KEEP = 3  # checkpoints of a run
 
@@ -60,8 +66,34 @@ def save_state(folder, network, optimizer, objective, step, header, keep=KEEP, a
         raise CheckpointError(f"a weight is not finite at step {step}; {kept(folder)}")
     with writing_to(folder):
         save_weights(folder / f"step-{step:08d}.safetensors", network, objective, extra, step=step, **header)
-    for old in (*checkpoints(folder)[keep:], *folder.glob(".step-*.part")):  # the parts of killed writers
-        old.unlink(missing_ok=True)
+        for old in (*checkpoints(folder)[keep:], *folder.glob(".step-*.part")):  # the parts of killed writers
+            old.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder):
+    """One training at a time in a run's folder: two would take turns in each other's checkpoints.
+
+    The system frees the folder when a process ends, however that happens.  Raises CheckpointError where another
+    is at work.
+    """
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system that knows no locks is used without
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CheckpointError(
+                    f"another training is at work in {folder}; wait until it has ended, or name another folder"
+                ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -71,8 +103,8 @@ def writing_to(folder):
         yield
     except OSError as error:
         raise CheckpointError(
-            f"{folder} could not be written to ({error.strerror}); {kept(folder)}. Make room and run the same "
-            "command again: it continues from there."
+            f"{folder} could not be written to ({error.strerror}); {kept(folder)}. Make room or mend the rights, and run "
+            "the same command again: it continues from there."
         ) from None
 
 

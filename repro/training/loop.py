@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from repro.kinds import expect
 from repro.training.batches import check_size, cut, feed_of, is_array, shrunk, window_side
 from repro.training.checkpoints import (
     KEEP,
+    alone_in,
     checkpoints,
     kept,
     load_state,
@@ -22,7 +24,14 @@ from repro.training.checkpoints import (
     writing_to,
 )
 from repro.training.networks import adam, build_network, faded, grainy, running_average
-from repro.training.processes import StopRequest, autocast, fastest_precision, open_fabric, summed
+from repro.training.processes import (
+    StopRequest,
+    autocast,
+    fastest_precision,
+    is_lost_process,
+    open_fabric,
+    summed,
+)
 from repro.training.progress import Progress, TrainingDiverged
 from repro.training.settings import learning_rate
 from repro.training.validation import validate, write_curve
@@ -31,7 +40,7 @@ __all__ = ["TrainingDiverged", "TrainingResult", "TrainingStopped", "train"]
 
 
 class TrainingStopped(Exception):
-    """Asked to stop; the state is saved, and the same run continues from there."""
+    """Asked to stop, or left alone by another process; the same run continues from what is saved."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +67,23 @@ def train(
     steps; there is one at each validation, too, and after SIGTERM.  keep: so many checkpoints stay.  fabric:
     of `open_fabric`, made if None; under torchrun every process calls this, and the first one writes.
     Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, TrainingStopped after
-    SIGTERM, SourceError where shards do not come any more, CheckpointError for a checkpoint of other settings or photographs or a full disk, ValueError if
-    settings, objective and photographs do not go together.
+    SIGTERM or where another process is lost, SourceError where shards do not come any more, CheckpointError for
+    a checkpoint of other settings or photographs, a full disk or a folder at which another training is at work,
+    ValueError if settings, objective and photographs do not go together.
     """
     fabric = fabric or open_fabric()
-    with StopRequest(fabric) as stop:
-        run = Run(photos, validation, settings, objective, Path(folder), report, keep, fabric)
-        _learn(run, stop, checkpoint_every)
+    folder = Path(folder)
+    with StopRequest(fabric) as stop, alone_in(folder) if fabric.global_rank == 0 else nullcontext():
+        run = Run(photos, validation, settings, objective, folder, report, keep, fabric)
+        try:
+            _learn(run, stop, checkpoint_every)
+        except RuntimeError as error:
+            if not is_lost_process(error, fabric):
+                raise
+            raise TrainingStopped(
+                f"process {fabric.global_rank} of {fabric.world_size} stops, as another one ended or does not answer; "
+                f"{kept(folder)}: the same command continues there"
+            ) from None
     found = run.folder / "best.safetensors", run.folder / "curve.csv", run.history
     return TrainingResult(*found, run.precision, run.fabric.device.type)
 

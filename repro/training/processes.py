@@ -2,17 +2,21 @@
 
 import logging
 import os
+import re
 import signal
 import threading
 import time
+from datetime import timedelta
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
 
 ASK_EVERY = 20  # steps between which processes agree on stopping
+PATIENCE = timedelta(minutes=10)  # for a process that does not answer: longer than a stalled shard takes to be given up
 
 
 def open_fabric(accelerator="auto"):
@@ -21,7 +25,7 @@ def open_fabric(accelerator="auto"):
     world, local = 1, 1
     if torch.distributed.is_torchelastic_launched():
         world, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    strategy = "ddp" if world > 1 else "auto"
+    strategy = DDPStrategy(timeout=PATIENCE) if world > 1 else "auto"
     fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=local, num_nodes=world // local)
     fabric.launch()
     return fabric
@@ -69,6 +73,11 @@ def summed(tensor, fabric):
     if fabric.world_size == 1:
         return tensor
     return fabric.all_reduce(tensor.to(fabric.device), reduce_op="sum").cpu()
+
+
+def is_lost_process(error, fabric):
+    """Whether a RuntimeError says that another process ended, or has not answered for PATIENCE."""
+    return fabric.world_size > 1 and bool(re.search("gloo|nccl|connection|timed out|socket", str(error), re.I))
 
 
 class StopRequest:
