@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from repro import paths
-from repro.commands import fail, read_settings
+from repro.commands import fail, read_settings, say
 
 
 def add(commands):
@@ -30,6 +30,7 @@ def add(commands):
 def data(options):
     """Prepare the three splits of a source; what was set aside is printed with its reason."""
     from repro.datasets.sources import SPLITS, SourceError, open_source, prepare
+    from repro.files import overheard
     from repro.settings import KINDS
 
     given = {f"data.{name}": getattr(options, name) for name in KINDS["data"]}
@@ -39,15 +40,28 @@ def data(options):
         limits = {split: getattr(wanted, split) or None for split in SPLITS}
         source = open_source(wanted.source, **_source_settings(wanted, limits))
         for split in SPLITS:
-            report = prepare(source, split, wanted.size, limits[split], out).report
-            print(
-                f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside"
-            )
-            for rejected in report["rejected"][:20]:
-                print(f"  {rejected['name']}: {rejected['reason']}")
+            with overheard():
+                report = prepare(source, split, wanted.size, limits[split], out).report
+            _say_what_was_set_aside(split, report, out)
     except (FileNotFoundError, SourceError, ValueError) as error:
         return fail(error)
+    except OSError as error:
+        return fail(f"cannot write to {out}: {error.strerror or error}")
     return 0
+
+
+def _say_what_was_set_aside(split, report, out, gray_ones=20):
+    """A line for every broken photograph, and for the first of the gray ones."""
+    from repro.datasets.prepared import GRAY
+
+    say(f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside")
+    for rejected in report["rejected"]:
+        is_gray = rejected["reason"] == GRAY
+        gray_ones -= is_gray
+        if not is_gray or gray_ones >= 0:
+            say(f"  {rejected['name']}: {rejected['reason']}")
+    if gray_ones < 0:
+        say(f"  and {-gray_ones} more gray ones, named in {out / split}.json")
 
 
 def _source_settings(wanted, limits):
