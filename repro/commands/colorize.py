@@ -90,10 +90,8 @@ def color_all(model, originals, places):
         except WeightsError as error:
             return fail(error)
         except OSError as error:
-            return fail(
-                f"cannot write {path.name} to {places.out}: {error.strerror or error}; {count['coloured']} of {len(originals)} are "
-                "coloured, and the same command goes on from there"
-            )
+            done = f"{count['coloured']} of {len(originals)} are coloured, and the same command goes on from there"
+            return fail(f"cannot write {path.name} to {places.out}: {error.strerror or error}; {done}")
         count[outcome] += 1
         left = (time.monotonic() - began) / number * (len(originals) - number)
         heard &= say(f"[{number}/{len(originals)}] {line}" + (f"  ({left:.0f} s left)" if left >= 5 else ""))
@@ -105,7 +103,8 @@ def color_all(model, originals, places):
 def color_one(model, path, inside, places):
     """Colour one photograph; returns (what became of it, what there is to say of it).
 
-    Raises PhotoError for whatever concerns this one alone, OSError where no other could be written either.
+    Raises PhotoError for whatever concerns this one alone, OSError where no other could be written either and
+    WeightsError where no other could be coloured.
     """
     from repro.colorizer.results import fingerprint, pages_of, save_result
     from repro.colorizer.weights import WeightsError

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from repro import paths
-from repro.commands import fail, read_settings
+from repro.commands import fail, read_settings, say
 
 
 def add(commands):
@@ -35,6 +35,7 @@ def data(options):
     photographs cannot teach or tell."""
     from repro.datasets.advice import advice
     from repro.datasets.sources import SPLITS, SourceError, open_source, prepare
+    from repro.files import overheard
 
     out = Path(options.out or paths.OUTPUTS / "data")
     try:
@@ -46,12 +47,15 @@ def data(options):
         source = open_source(wanted.source, **_source_settings(wanted, limits))
         prepared = {}
         for split in SPLITS:
-            prepared[split] = prepare(source, split, wanted.size, limits[split], out)
-            _print_report(split, prepared[split].report)
+            with overheard():
+                prepared[split] = prepare(source, split, wanted.size, limits[split], out)
+            _say_what_was_set_aside(split, prepared[split].report, out)
         for line in [*advice(prepared, settings.train.batch), *_study(len(prepared["test"].names), settings)]:
-            print(f"warning: {line}", flush=True)
+            say(f"warning: {line}")
     except (FileNotFoundError, SourceError, ValueError) as error:
         return fail(error)
+    except OSError as error:
+        return fail(f"cannot write to {out}: {error.strerror or error}")
     return 0
 
 
@@ -63,17 +67,6 @@ def _changes(options):
     if options.folder and "://" not in options.folder:
         given["data.folder"] = str(Path(options.folder).expanduser().absolute())
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _print_report(split, report):
-    copies = f", {report['copies']} copies as well" if report["copies"] else ""
-    print(
-        f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside{copies}"
-    )
-    for rejected in report["rejected"][:20]:
-        print(f"  {rejected['name']!r}: {rejected['reason']}")
-    if len(report["rejected"]) > 20:
-        print(f"  and {len(report['rejected']) - 20} more")
 
 
 def _study(photographs, settings):
@@ -114,6 +107,23 @@ def _list(settings, out):
         known = listing(paths.given(folder)) if folder and "://" not in folder else folder
         write_atomically(out / f"{name}.txt", known.encode("utf-8", "surrogateescape"))
     return 0
+
+
+def _say_what_was_set_aside(split, report, out, gray_ones=20):
+    """A line for every broken photograph, and for the first of the gray ones."""
+    from repro.datasets.prepared import GRAY
+
+    copies = f", {report['copies']} copies as well" if report["copies"] else ""
+    say(
+        f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside{copies}"
+    )
+    for rejected in report["rejected"]:
+        is_gray = rejected["reason"] == GRAY
+        gray_ones -= is_gray
+        if not is_gray or gray_ones >= 0:
+            say(f"  {rejected['name']}: {rejected['reason']}")
+    if gray_ones < 0:
+        say(f"  and {-gray_ones} more gray ones, named in {out / split}.json")
 
 
 def _source_settings(wanted, limits):

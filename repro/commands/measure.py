@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from repro.commands import fail
+from repro.commands import fail, say
 
 
 def add(commands):
@@ -73,11 +73,12 @@ def read_set(name, folder, size=None, limit=None):
     """
     import numpy as np
 
-    from repro.datasets.folder import SourceError, spread
     from repro.datasets.finding import find_photos
+    from repro.datasets.folder import SourceError, spread
     from repro.datasets.photographs import PhotoError, center_square, is_colorful, read_photo
     from repro.datasets.sources import Item
     from repro.evaluation.held_out import HeldOut
+    from repro.files import overheard
 
     folder = Path(folder).expanduser()
     if not folder.is_dir():
@@ -87,18 +88,23 @@ def read_set(name, folder, size=None, limit=None):
     items = [
         Item(path.relative_to(folder).as_posix(), label_of.get(path.parent.name, -1)) for path in find_photos(folder)
     ]
-    photos, kept = [], []
+    photos, kept, gray = [], [], 0
     for item in spread(items):
         try:
-            photo = read_photo(folder / item.name, item.name)
+            with overheard():
+                photo = read_photo(folder / item.name, item.name)
         except PhotoError as error:
-            print(f"set aside: {error}", file=sys.stderr)
+            say(f"set aside: {error}", sys.stderr)
             continue
         if is_colorful(photo):
             photos.append(photo)
             kept.append(item)
+        else:
+            gray += 1
         if limit and len(kept) == limit:
             break
+    if gray:
+        say(f"set aside: {gray} gray photographs of {folder}", sys.stderr)
     if len(kept) < 2:
         raise SourceError(f"{len(kept)} colour photographs in {folder}; at least two are needed")
     size = size or min(min(photo.shape[:2]) for photo in photos)
@@ -117,6 +123,6 @@ def as_csv(rows):
     writer.writeheader()
     for row in rows:
         writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
-    return gzip.compress(text.getvalue().encode(), mtime=0)
+    return gzip.compress(text.getvalue().encode(errors="backslashreplace"), mtime=0)
 
 

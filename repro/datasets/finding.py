@@ -7,7 +7,8 @@ only be refused when it is read, so that nothing a person counts on is passed ov
 import os
 from pathlib import Path
 
-from repro.datasets.photographs import RAW_SUFFIXES
+from repro.datasets.photographs import RAW_SUFFIXES, PhotoError, read_photo
+from repro.files import printable
 
 _READABLE = (
     ".jpg .jpeg .jpe .jif .jfi .jfif .mpo .jps .png .apng .tif .tiff .ptif .btf .tf8 .webp .avif .avifs"
@@ -40,6 +41,24 @@ def find_photos(paths):
             raise FileNotFoundError(f"{path} does not exist; give a photograph or a folder of photographs")
         found += _walk(path) if path.is_dir() else [path]
     return list(dict.fromkeys(found))
+
+
+def read_photos(folder, most):
+    """The first photographs of a folder that can be read: ({name: uint8 (H, W, 3)}, [why another cannot]).
+
+    most: photographs, at most.  Names are those within the folder, as they can be printed.
+    """
+    photos, set_aside = {}, []
+    folder = Path(folder).expanduser()
+    for path in find_photos(folder):
+        name = printable(path.relative_to(folder).as_posix() if path != folder else path.name)
+        try:
+            photos[name] = read_photo(path, name)
+        except PhotoError as error:
+            set_aside.append(str(error))
+        if len(photos) == most:
+            break
+    return photos, set_aside
 
 
 def _walk(root):

@@ -16,7 +16,7 @@ from repro.datasets.folder import SPLITS, Item, SourceError
 from repro.datasets.manifest import MANIFEST, open_shards, records
 from repro.datasets.photographs import PhotoError, is_colorful, read_photo, resize_short
 from repro.datasets.prepared import GRAY
-from repro.files import write_atomically
+from repro.files import overheard, read_file, write_atomically
 
 LONGEST = 4  # short sides: what is longer loses both ends
 _FINER = 2  # a reduced decoding has at least so many times the pixels wanted a side
@@ -42,7 +42,8 @@ def write_shard(task, plan):
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for key, item in enumerate(task.items, task.first):
             try:
-                jpeg = small_jpeg(_file_bytes(task.root, item.name), item.name, task.short_side, task.quality)
+                with overheard():
+                    jpeg = small_jpeg(_file_bytes(task.root, item.name), item.name, task.short_side, task.quality)
             except PhotoError as error:
                 left_out.append({"name": item.name, "reason": error.reason})
                 continue
@@ -66,11 +67,11 @@ def write_shard(task, plan):
 def _file_bytes(root, name):
     path = root / name
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         if not path.parent.is_dir():  # not one photograph but the disk is gone
             raise SourceError(f"{path.parent} is gone; finished shards are kept") from error
-        raise PhotoError(name, f"cannot be opened: {error.strerror}") from error
+        raise PhotoError(name, f"cannot be opened: {error.strerror or error}") from error
 
 
 def small_jpeg(data, name, short_side, quality):

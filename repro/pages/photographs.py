@@ -16,7 +16,7 @@ def photographs(photos, titles=None, columns=None, height=1.7):
     )
     for axis, photo, title in zip(axes.flat, photos, titles or [""] * len(photos)):
         axis.imshow(photo, cmap="gray", vmin=0, vmax=255)
-        axis.set_title(title, fontsize=8, loc="center")
+        axis.set_title(title, fontsize=8, loc="center", parse_math=False)  # a name may hold dollars
         axis.set(xticks=[], yticks=[])
         for side in axis.spines.values():  # a thin frame: a white mask ends where it ends, not with the page
             side.set(visible=True, color="#999", linewidth=0.5)
