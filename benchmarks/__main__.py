@@ -28,18 +28,14 @@ def table(figures):
         for figure in figures
         if figure.notes
     ]
-    return "\n".join(
-        [lines[0], "-|-".join("-" * width for width in widths), *lines[1:], *dict.fromkeys(notes)]
-    )
+    return "\n".join([lines[0], "-|-".join("-" * width for width in widths), *lines[1:], *dict.fromkeys(notes)])
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure each figure beside its peer, in one run."
     )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"which: {', '.join(THEMES)} (all by default)"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(THEMES)} (all by default)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     parser.add_argument(
         "--small",

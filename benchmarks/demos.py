@@ -33,7 +33,9 @@ def run(small=False):
                 command, env=os.environ | places, cwd=paths.ROOT, text=True, capture_output=True, check=True
             )
             for name, seconds in json.loads(answer.stdout.splitlines()[-1]).items():
-                found.append(Figure(f"page {page[:2]}, {name}", "150 ms", seconds, GOAL, reading="plain", goal="at most 1 x"))
+                found.append(
+                    Figure(f"page {page[:2]}, {name}", "150 ms", seconds, GOAL, reading="plain", goal="at most 1 x")
+                )
     return found
 
 

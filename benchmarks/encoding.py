@@ -1,5 +1,6 @@
 """Soft encoding: our search table beside the release's ball tree, and beside scipy's k-d tree; exactness by
-brute force."""
+brute force.
+"""
 
 import numpy as np
 import torch
@@ -56,7 +57,8 @@ def gaussian(distance):
 
 def exactness(ab, bins, chunk=20_000):
     """Greatest difference from brute force in float64: of weights, and of the distances to the chosen bins
-    (ab units)."""
+    (ab units).
+    """
     weight_error = distance_error = 0.0
     for part in ab.split(chunk):
         indices, weights = soft_encode(part, bins, NEIGHBOURS, SIGMA)

@@ -1,5 +1,6 @@
 """On a GPU: the share of its matrix rate that training reaches at the paper's size, a step's time by part,
-photographs a second from shards, and the hours of the paper's schedule that follow.  Nothing without one."""
+photographs a second from shards, and the hours of the paper's schedule that follow.  Nothing without one.
+"""
 
 import tempfile
 from dataclasses import replace
@@ -28,9 +29,7 @@ def run(small=False):
     peak = matrix_rate("cuda", "bf16-mixed")
     settings = TrainingSettings(initialization="he", precision="bf16-mixed", compiled=not small)
     cases = [(176, 40), (176, BATCH), (256, BATCH)]
-    figures = [
-        share_of_peak(replace(settings, crop=crop, batch=batch), fabric, peak) for crop, batch in cases
-    ]
+    figures = [share_of_peak(replace(settings, crop=crop, batch=batch), fabric, peak) for crop, batch in cases]
     return [
         *figures,
         *parts(replace(settings, batch=BATCH), fabric),
@@ -83,8 +82,7 @@ def parts(settings, fabric):
     named = {"crop, Lab and soft encoding": example, "network, forward and backward": network}
     named["loss and Adam, by difference"] = max(1e-9, whole - example - network)
     return [
-        Figure(f"of a step: {name}", "the whole step", part, whole, reading="plain")
-        for name, part in named.items()
+        Figure(f"of a step: {name}", "the whole step", part, whole, reading="plain") for name, part in named.items()
     ]
 
 

@@ -1,5 +1,6 @@
 """The loss on soft-encoded targets: kept as indices and weights, beside dense (N, Q, h, w) distributions; and
-the memory of a training step against its batch."""
+the memory of a training step against its batch.
+"""
 
 from dataclasses import replace
 
@@ -22,12 +23,8 @@ def run(small=False):
     dense = densify(indices, weights, 313)
     sizes = {"ours": indices.nbytes + weights.nbytes, "dense": dense.nbytes}
     del indices, weights, dense
-    peak = {
-        task: peak_growth(f"benchmarks.memory:{task}", batch, side) for task in ("sparse_loss", "dense_loss")
-    }
-    seconds = best_seconds(
-        {"ours": sparse_loss(batch, side), "dense": dense_loss(batch, side)}, 1 if small else 3
-    )
+    peak = {task: peak_growth(f"benchmarks.memory:{task}", batch, side) for task in ("sparse_loss", "dense_loss")}
+    seconds = best_seconds({"ours": sparse_loss(batch, side), "dense": dense_loss(batch, side)}, 1 if small else 3)
     shape, peer = f"{batch} x {side} x {side}", "dense distributions"
     return [
         Figure(f"targets, {shape}", peer, sizes["ours"], sizes["dense"], "bytes", "smaller", goal="10 x"),

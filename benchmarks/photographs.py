@@ -12,9 +12,7 @@ from repro.datasets.sources import SPLITS, BundledSource
 def squares(size):
     """Central squares of all eight: (8, size, size, 3) uint8."""
     source = BundledSource()
-    return np.stack(
-        [center_square(source.read(item), size) for split in SPLITS for item in source.items(split)]
-    )
+    return np.stack([center_square(source.read(item), size) for split in SPLITS for item in source.items(split)])
 
 
 def colours(size):
@@ -25,9 +23,7 @@ def colours(size):
 def photograph(megapixels, index=0):
     """One of them at any size, 4:3: (H, W, 3) uint8."""
     width = max(16, round((megapixels * 1e6 * 4 / 3) ** 0.5))
-    return np.asarray(
-        Image.fromarray(squares(512)[index]).resize((width, width * 3 // 4), Image.Resampling.BICUBIC)
-    )
+    return np.asarray(Image.fromarray(squares(512)[index]).resize((width, width * 3 // 4), Image.Resampling.BICUBIC))
 
 
 def write_jpegs(folder, count, size, quality=92):

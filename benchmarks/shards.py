@@ -1,5 +1,6 @@
 """Reading training data: JPEG decoding beside Pillow's, shards beside reading their bytes alone, and writing
-them."""
+them.
+"""
 
 import tarfile
 import tempfile
@@ -49,7 +50,8 @@ def decoding(files, rounds):
 
 def reading(shards, size, rounds):
     """Seconds of all training photographs: their records beside the tar's bytes alone; squares by one process
-    beside decoding alone; by two workers beside one process."""
+    beside decoding alone; by two workers beside one process.
+    """
     own = shards.splits["train"]
     count = shards.count("train")
     steps = count // BATCH or 1
@@ -69,9 +71,7 @@ def reading(shards, size, rounds):
     rate = {"photographs_per_second": steps * min(BATCH, count) / seconds["workers"]}
     name = f"{count} photographs of shards"
     return [
-        Figure(
-            f"{name}: records", "tarfile, bytes alone", seconds["records"], seconds["tar"], reading="plain"
-        ),
+        Figure(f"{name}: records", "tarfile, bytes alone", seconds["records"], seconds["tar"], reading="plain"),
         Figure(
             f"{name}: squares, one process",
             "decoding alone",
@@ -79,9 +79,7 @@ def reading(shards, size, rounds):
             seconds["decoding"],
             reading="share",
         ),
-        Figure(
-            f"{name}: squares, two workers", "one process", seconds["workers"], seconds["squares"], notes=rate
-        ),
+        Figure(f"{name}: squares, two workers", "one process", seconds["workers"], seconds["squares"], notes=rate),
     ]
 
 

@@ -1,5 +1,6 @@
 """A training step as the loop takes it, beside the bare network's forward and backward pass on the same
-shapes; and one process beside two."""
+shapes; and one process beside two.
+"""
 
 import os
 import subprocess

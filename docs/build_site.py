@@ -34,7 +34,11 @@ REFERENCE = {  # a page of the reference: its title, what it tells, and its modu
     ),
     "datasets": ("Photographs", "Where photographs come from, and how they are prepared.", "datasets"),
     "training": ("Training", "From settings and photographs to weights, on one process or many.", "training"),
-    "evaluation": ("Evaluation", "How near the colours are, and what classifiers and features make of them.", "evaluation"),
+    "evaluation": (
+        "Evaluation",
+        "How near the colours are, and what classifiers and features make of them.",
+        "evaluation",
+    ),
 }
 NOTE = "*(Here a slider follows in JupyterLab: `make lab`. The picture above is its first state.)*"
 

@@ -28,9 +28,7 @@ COMMANDS = colorize, data, pack, shards, train, measure, record, ship, exercises
 
 def main(arguments=None):
     """Run one command; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m repro", description="Colorful Image Colorization, rebuilt."
-    )
+    parser = argparse.ArgumentParser(prog="python -m repro", description="Colorful Image Colorization, rebuilt.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)

@@ -18,7 +18,8 @@ SPACING = 10  # ab units
 
 def ab_bins(spacing=SPACING):
     """Centres of the ab bins: (Q, 2) float32 tensor, ab units, a ascending, then b.  Q is 313 for spacing
-    10."""
+    10.
+    """
     return torch.from_numpy(_ab_bins(spacing).copy())
 
 
@@ -46,7 +47,8 @@ def squares_touching(centres, half_width, hull):
 
 def fingerprint(bins):
     """Short sha256 of the bins' values in their order: weights carry it, so that they never meet other
-    bins."""
+    bins.
+    """
     return hashlib.sha256(np.ascontiguousarray(np.asarray(bins), np.float32).tobytes()).hexdigest()[:16]
 
 
@@ -79,7 +81,8 @@ def nearest_bins(points, bins, neighbours):
 
 def nearest_bins_of_srgb(points, table, neighbours):
     """`nearest_bins` of colours that sRGB has, by a table of `search_table`: as these lie within it, nothing is asked
-    of their values, so that a GPU's host never waits."""
+    of their values, so that a GPU's host never waits.
+    """
     squared, indices, _ = _nearest_within(points.float(), table, neighbours)
     return squared, indices
 
@@ -105,7 +108,8 @@ def _smallest(points, candidates, a, b, neighbours):
 
 def search_table(bins, neighbours, device):
     """For every cell: its candidates (cells, C) int64 in ascending order, and their a and b (cells, C),
-    padded far away."""
+    padded far away.
+    """
     return _search_table(np.asarray(bins.cpu(), np.float32).tobytes(), neighbours, str(device))
 
 
@@ -113,21 +117,15 @@ def search_table(bins, neighbours, device):
 def _search_table(bins_bytes, neighbours, device):
     bins = torch.frombuffer(bytearray(bins_bytes), dtype=torch.float32).reshape(-1, 2)
     ticks = torch.arange(-REACH, REACH, CELL) + CELL / 2
-    slack = (
-        CELL * 2**0.5
-    )  # how much two distances can change against each other within a cell: twice its half-diagonal
+    slack = CELL * 2**0.5  # how much two distances can change against each other within a cell: twice its half-diagonal
     rows = []
     for strip in ticks.split(32):
-        distance = torch.cdist(
-            torch.cartesian_prod(strip, ticks), bins, compute_mode="donot_use_mm_for_euclid_dist"
-        )
+        distance = torch.cdist(torch.cartesian_prod(strip, ticks), bins, compute_mode="donot_use_mm_for_euclid_dist")
         limit = distance.kthvalue(neighbours, dim=1, keepdim=True).values + slack + 1e-3
         count = int((distance <= limit).sum(1).max())
         near, order = distance.topk(count, dim=1, largest=False)
         rows.append(order.masked_fill(near > limit, len(bins)).sort(1).values)
     width = max(row.shape[1] for row in rows)
-    rows = torch.cat(
-        [torch.nn.functional.pad(row, (0, width - row.shape[1]), value=len(bins)) for row in rows]
-    )
+    rows = torch.cat([torch.nn.functional.pad(row, (0, width - row.shape[1]), value=len(bins)) for row in rows])
     a, b = torch.cat((bins, torch.full((1, 2), 1e9))).t()
     return rows.to(device), a[rows].to(device), b[rows].to(device)

@@ -11,9 +11,7 @@ import torch
 import torch.nn.functional as F
 
 # IEC 61966-2-1 primaries and the D65 white of the CIE 1931 2 degree observer, as scikit-image has them.
-RGB_TO_XYZ = np.array(
-    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
-)
+RGB_TO_XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
 WHITE = np.array([0.95047, 1.0, 1.08883])
 _LINEAR_LIMIT = 0.008856  # below this f(t) is a straight line
 _VISIBLE = 1e-4  # of linear light; outside the gamut by less is a third of one of 255 levels, or nothing
@@ -45,9 +43,7 @@ def rgb_to_lab(rgb01):
         raise ValueError(f"rgb01 must be floats in 0..1, got {rgb01.dtype}; divide by 255 or use rgb8_to_lab")
     rgb = rgb01.float()
     if rgb.numel() and float(rgb.detach().max()) > 2:
-        raise ValueError(
-            f"rgb01 must lie in 0..1, but reaches {float(rgb.detach().max()):g}; divide 0..255 by 255"
-        )
+        raise ValueError(f"rgb01 must lie in 0..1, but reaches {float(rgb.detach().max()):g}; divide 0..255 by 255")
     xyz = _srgb_to_linear(rgb) @ _matrices(rgb.device)[0]  # (..., 3), white = 1
     return _lab_of_f(*_f(xyz).unbind(-1))
 
@@ -205,7 +201,8 @@ def lab_to_rgb8(lab):
 @cache
 def srgb_ab_hull(steps=33):
     """Convex hull of the ab projection of the sRGB cube, from steps^3 colours: (V, 2) float64,
-    counter-clockwise."""
+    counter-clockwise.
+    """
     from scipy.spatial import ConvexHull
 
     ramp = torch.linspace(0, 1, steps)

@@ -40,7 +40,8 @@ DROPPED = 0.2  # share of the decoder's channels that are silent for a photograp
 
 class SameConv2d(nn.Conv2d):
     """A convolution with TensorFlow's padding "same": where a stride leaves an odd pixel, it is at the bottom
-    and right."""
+    and right.
+    """
 
     def forward(self, features):
         sides = []
@@ -62,7 +63,8 @@ def convolution(inputs, outputs, kernel=1, stride=1, groups=1, activated=True):
 
 class InvertedResidual(nn.Module):
     """1x1 expansion, depthwise convolution, 1x1 projection; the input is added where shapes agree (Sandler et
-    al. 2018)."""
+    al. 2018).
+    """
 
     def __init__(self, inputs, outputs, expansion, kernel, stride, skipped=0.0):
         super().__init__()
@@ -251,9 +253,7 @@ def _renamed(theirs, ours):
             _, index, part = place.split(".")
             norms = ["expand", "depthwise", "project"][index == "0" :]  # block 0 expands nothing
             first = 0 if index != "0" else 1
-            release = f"_blocks.{index}." + (
-                f"_{part}_conv" if layer == "0" else f"_bn{norms.index(part) + first}"
-            )
+            release = f"_blocks.{index}." + (f"_{part}_conv" if layer == "0" else f"_bn{norms.index(part) + first}")
         if kind == "num_batches_tracked":  # which some files lack, and nobody asks for
             found[name] = value
             continue

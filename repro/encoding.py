@@ -19,9 +19,7 @@ def soft_encode(ab, bins, neighbours=5, sigma=5.0):
     Raises ValueError for a wrong shape, K outside 1..Q, or a sigma that is not positive.
     """
     if ab.shape[-1] != 2 or bins.ndim != 2 or bins.shape[1] != 2:
-        raise ValueError(
-            f"expected ab (..., 2) and bins (Q, 2), got {tuple(ab.shape)} and {tuple(bins.shape)}"
-        )
+        raise ValueError(f"expected ab (..., 2) and bins (Q, 2), got {tuple(ab.shape)} and {tuple(bins.shape)}")
     if not 1 <= neighbours <= len(bins):
         raise ValueError(f"neighbours must be 1..{len(bins)}, the number of bins, got {neighbours}")
     if not sigma > 0:
@@ -31,7 +29,8 @@ def soft_encode(ab, bins, neighbours=5, sigma=5.0):
 
 def soft_encode_srgb(ab, table, neighbours, sigma):
     """`soft_encode` of colours that sRGB has, by a table of `repro.bins.search_table`: it asks nothing of their
-    values, so that a GPU's host never waits."""
+    values, so that a GPU's host never waits.
+    """
     return _weighted(ab, *nearest_bins_of_srgb(ab.reshape(-1, 2), table, neighbours), sigma)
 
 
@@ -46,6 +45,7 @@ def _weighted(ab, squared, indices, sigma):
 
 def densify(indices, weights, count):
     """The distribution that indices and weights stand for, for looking at: (..., K), (..., K) -> (..., Q)
-    float32."""
+    float32.
+    """
     dense = torch.zeros(*indices.shape[:-1], count, device=indices.device)
     return dense.scatter_add_(-1, indices, weights.float())

@@ -5,7 +5,16 @@ package is noticed there, by `python -m repro`, and nowhere else.
 """
 
 BRINGS = {  # extra -> the modules that this library imports from it
-    "train": ("lightning_fabric", "sklearn", "threadpoolctl", "skimage", "pooch", "webdataset", "simplejpeg", "aiohttp"),
+    "train": (
+        "lightning_fabric",
+        "sklearn",
+        "threadpoolctl",
+        "skimage",
+        "pooch",
+        "webdataset",
+        "simplejpeg",
+        "aiohttp",
+    ),
     "classifiers": ("transformers", "huggingface_hub"),
     "study": ("starlette", "uvicorn", "segno"),
     "pages": ("matplotlib", "IPython", "ipywidgets", "anywidget", "traitlets", "papermill"),

@@ -66,7 +66,8 @@ def _sync_folder(folder):
 
 def printable(text):
     """A text on one line that every terminal can show: what is no letter of a line becomes its escape, as \\n or
-    \\udce4 (half a letter of a name in another encoding)."""
+    \\udce4 (half a letter of a name in another encoding).
+    """
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in str(text)
     )

@@ -64,13 +64,9 @@ def set_centroids(convolution, features, generator):
     seed = int(torch.randint(2**31, (), generator=generator))
     clusters = convolution.out_channels
     if len(patches) < clusters:
-        raise ValueError(
-            f"{len(patches)} patches for {clusters} channels: the sample needs more or larger photographs"
-        )
+        raise ValueError(f"{len(patches)} patches for {clusters} channels: the sample needs more or larger photographs")
     kmeans = KMeans(clusters, init="random", n_init=1, max_iter=20, random_state=seed)
-    with threadpool_limits(
-        2, "openmp"
-    ):  # more threads add up in whatever order they finish: other digits every time
+    with threadpool_limits(2, "openmp"):  # more threads add up in whatever order they finish: other digits every time
         kmeans.fit((patches @ whitening).numpy())
     centroids = torch.from_numpy(kmeans.cluster_centers_).to(patches) @ whitening.T
     if transposed:  # (out, C, 2, 2): each of the four output phases sees a 2 x 2 part of the 4 x 4 kernel
@@ -92,7 +88,8 @@ def principal_directions(covariance):
 
 def sample_patches(convolution, features, generator, count=PATCHES):
     """`count` random patches as the convolution sees them: (count, C * k * k); 2 x 2 ones for the transposed
-    convolution."""
+    convolution.
+    """
     if isinstance(convolution, nn.ConvTranspose2d):
         kernel, dilation, stride, padding = 2, 1, 1, 0
     else:
@@ -118,15 +115,14 @@ def normalize_channels(convolution, features, beta=0.0):
 
 def gradient_ratios(network, lightness, generator):
     """{name: mean squared gradient over mean squared weight} for a random linear loss <output, noise>, as the
-    paper measures it."""
+    paper measures it.
+    """
     network.zero_grad()
     with torch.enable_grad():
         output = network(lightness)
         (output * torch.randn(output.shape, generator=generator)).sum().backward()
     ratios = {
-        name: float(
-            layer.weight.grad.double().square().mean() / layer.weight.detach().double().square().mean()
-        )
+        name: float(layer.weight.grad.double().square().mean() / layer.weight.detach().double().square().mean())
         for name, layer in convolutions(network)
     }
     network.zero_grad()
@@ -161,7 +157,8 @@ def equalize_gradient_ratios(network, lightness, generator, rounds=3):
 
 def random_initialize(network, kind):
     """Random weights, zero biases: "he" (normal, scaled by each layer's inputs) or "gaussian" (a plain normal
-    distribution of deviation .01)."""
+    distribution of deviation .01).
+    """
     for _, convolution in convolutions(network):
         if kind == "he":
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
@@ -172,7 +169,8 @@ def random_initialize(network, kind):
 
 def refresh_batch_statistics(network, lightness):
     """Set the running statistics of batch normalisation to the sample's, so that evaluation mode works from
-    the start."""
+    the start.
+    """
     norms = [norm for layer in network.layers.values() if (norm := normalization(layer))]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

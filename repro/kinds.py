@@ -1,7 +1,7 @@
 """What a setting may be: its type, the words for it, and what holds for its values.
 
-    width: Positive = 1.0        # the field of a record
-    checked("train.width", "abc", Positive)   # SettingsError: train.width must be a positive number, got 'abc'
+width: Positive = 1.0        # the field of a record
+checked("train.width", "abc", Positive)   # SettingsError: train.width must be a positive number, got 'abc'
 """
 
 import math
@@ -18,7 +18,8 @@ LAYERS = tuple(f"conv{number}" for number in range(1, 9))
 
 class SettingsError(ValueError):
     """A setting that there is not, that is missing, of a wrong type or out of its range: one line that names
-    it."""
+    it.
+    """
 
 
 def one_of(*names):

@@ -141,7 +141,8 @@ def normalization(layer):
 
 def receptive_fields(network):
     """{name: (receptive field, stride)} in input pixels, one side, from the layers' own kernels, strides and
-    dilations."""
+    dilations.
+    """
     field, stride, fields = 1, 1, {}
     for name, convolution in convolutions(network):
         if isinstance(convolution, nn.ConvTranspose2d):

@@ -75,9 +75,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
         return gradient, None, None, None, None
 
 
-PART = {
-    "cpu": 1 << 19
-}  # logits that the loss works on at once: what a core's cache holds; on a GPU many more
+PART = {"cpu": 1 << 19}  # logits that the loss works on at once: what a core's cache holds; on a GPU many more
 
 
 def _parts(logits):
@@ -117,7 +115,8 @@ class Objective:
 
     def on(self, device):
         """The same, with all that a step needs lying on the device; for colours of sRGB alone, as every
-        photograph's are: nothing is asked of their values, so a GPU's host never waits."""
+        photograph's are: nothing is asked of their values, so a GPU's host never waits.
+        """
         weights = None if self.class_weights is None else self.class_weights.float().to(device)
         table = search_table(self.bins, self.neighbours, device)
         return replace(self, class_weights=weights, table=table)
@@ -132,7 +131,8 @@ class Objective:
 
     def targets(self, ab):
         """What the output is compared with: the pixels' weights v (N, h, w), 0 in photographs without colour,
-        and their ab in units of the output, or their soft-encoded indices and weights."""
+        and their ab in units of the output, or their soft-encoded indices and weights.
+        """
         seen = has_color(ab).float()[:, None, None].expand(ab.shape[:-1])
         if gives_ab(self.name):
             return seen, ab / REGRESSION_SCALE

@@ -14,13 +14,15 @@ SCRATCH = Path(os.environ.get("REPRO_SCRATCH", ROOT / "scratch"))  # what pages 
 
 def given(folder):
     """A folder or file that params.yaml or a page names: what is relative starts in the project's folder, whoever
-    asks from wherever.  Text; a URL stays as it is."""
+    asks from wherever.  Text; a URL stays as it is.
+    """
     return folder if not folder or "://" in folder else str(ROOT / Path(folder).expanduser())
 
 
 def destination(relative, pipeline=False):
     """Where a page writes: outputs/ when the pipeline runs it, scratch/ when a person does. Makes the
-    folder."""
+    folder.
+    """
     path = (OUTPUTS if pipeline else SCRATCH) / relative
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -41,7 +41,6 @@ from repro.kinds import (
     whole,
 )
 
-
 # ---- the sections ----
 
 

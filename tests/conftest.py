@@ -11,9 +11,7 @@ from repro.datasets.world import WorldSource
 from repro.examples import to_example
 from repro.network import ColorizationNet
 
-torch.set_num_threads(
-    1
-)  # the tensors here are small: more threads only wait for each other on a busy machine
+torch.set_num_threads(1)  # the tensors here are small: more threads only wait for each other on a busy machine
 settings.register_profile("repro", deadline=None, max_examples=40, derandomize=True, database=None)
 settings.load_profile("repro")
 

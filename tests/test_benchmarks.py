@@ -1,5 +1,6 @@
 """The benchmarks run, at their smallest size. What they measure is never asserted: that is for `make bench`,
-on an idle machine."""
+on an idle machine.
+"""
 
 import json
 
@@ -16,9 +17,7 @@ def test_each_theme_runs_and_is_recorded(theme, tmp_path, capsys):
     record = json.loads(file.read_text())
     assert record["small"] and record["hardware"] and record["threads"] >= 1
     assert list(record["figures"]) == [theme]
-    assert all(
-        figure["ours"] > 0 and figure["peer"] > 0 and figure["says"] for figure in record["figures"][theme]
-    )
+    assert all(figure["ours"] > 0 and figure["peer"] > 0 and figure["says"] for figure in record["figures"][theme])
     shown = capsys.readouterr().out
     assert all(figure["name"] in shown for figure in record["figures"][theme])
 

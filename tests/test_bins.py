@@ -75,19 +75,13 @@ def test_callers_cannot_spoil_the_bins(bins):
 def test_fingerprint_sees_values_and_order(bins):
     moved = bins.clone()
     moved[7, 1] += 1e-3
-    assert (
-        len({fingerprint(bins), fingerprint(moved), fingerprint(bins.flip(0)), fingerprint(ab_bins(20))}) == 4
-    )
+    assert len({fingerprint(bins), fingerprint(moved), fingerprint(bins.flip(0)), fingerprint(ab_bins(20))}) == 4
     assert fingerprint(bins.double()) == fingerprint(bins.numpy()) == fingerprint(bins)
 
 
 @given(points, st.sampled_from([1, 5, 10]))
-@example(
-    [(0.0, 0.0), (5.0, 5.0), (5.0, 0.0), (-0.0, -0.0)], 5
-)  # a bin, a tie of four, a tie of two, negative zero
-@example(
-    [(127.99999, -128.0), (128.0, 0.0), (-128.00002, 5.0), (199.0, -199.0)], 5
-)  # the table's rim and beyond
+@example([(0.0, 0.0), (5.0, 5.0), (5.0, 0.0), (-0.0, -0.0)], 5)  # a bin, a tie of four, a tie of two, negative zero
+@example([(127.99999, -128.0), (128.0, 0.0), (-128.00002, 5.0), (199.0, -199.0)], 5)  # the table's rim and beyond
 def test_nearest_equals_brute_force(rows, neighbours):
     bins, ab = ab_bins(), torch.tensor(rows, dtype=torch.float32)
     squared, indices = nearest_bins(ab, bins, neighbours)
@@ -113,9 +107,7 @@ def test_nearest_agrees_with_scikit_learn(spacing, neighbours):
         NearestNeighbors(n_neighbors=neighbours).fit(bins.double().numpy()).kneighbors(ab.double().numpy())
     )
     assert squared.sqrt().numpy() == pytest.approx(distance, rel=1e-5, abs=1e-4)
-    assert (
-        indices.numpy() == expected
-    ).mean() > 0.9999  # rounding may swap two bins at almost the same distance
+    assert (indices.numpy() == expected).mean() > 0.9999  # rounding may swap two bins at almost the same distance
 
 
 def test_all_bins_can_be_asked_for():

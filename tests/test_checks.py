@@ -183,7 +183,9 @@ def test_a_function_of_another_name_is_known_by_what_it_is_assigned_to():
     auc = lambda p, t, w: SOLVED["auc"](p, t, w)  # noqa: E731
     assert check(auc) and check(lambda p, t, w: SOLVED["auc"](p, t, w), "auc")
     unknown = check(lambda: 0)
-    assert unknown.state == "not yet right" and "there is no exercise '<lambda>'; there are gamut_bins" in unknown.message
+    assert (
+        unknown.state == "not yet right" and "there is no exercise '<lambda>'; there are gamut_bins" in unknown.message
+    )
     assert "there is no exercise 'psnr'" in check(named("psnr", len)).message
     auc = 0.6
     assert "give the function itself, check(auc)" in check(auc).message
@@ -339,7 +341,9 @@ def auc(predicted, true, weights):
 
 
 def test_checks_run_where_no_solution_is(course):
-    code = f"from repro.checks import check\n{AUC}\nprint(check(auc))\nprint(check(lambda p, t, w: (p - t).norm(), 'auc'))"
+    code = (
+        f"from repro.checks import check\n{AUC}\nprint(check(auc))\nprint(check(lambda p, t, w: (p - t).norm(), 'auc'))"
+    )
     said = run_in(course / "handout", code)
     assert "✓ auc: right in all 12 cases" in said and "✗ auc, the distances 5, 20 and 200 by hand" in said
     for name in ("repro.checks.exercises", "repro.evaluation.raw_accuracy", "repro.encoding"):

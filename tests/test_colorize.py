@@ -126,7 +126,16 @@ def test_out_above_beside_in_or_equal_to_the_folder(stub, tmp_path, monkeypatch,
 
 def test_names_that_are_one_on_some_disk(stub, tmp_path):
     e_acute = unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")
-    names = ["IMG_1.JPG", "img_1.jpg", f"{e_acute[0]}.jpg", f"{e_acute[1]}.jpg", "Sub/x.jpg", "sub/X.jpg", "x.tif", "x.bmp"]
+    names = [
+        "IMG_1.JPG",
+        "img_1.jpg",
+        f"{e_acute[0]}.jpg",
+        f"{e_acute[1]}.jpg",
+        "Sub/x.jpg",
+        "sub/X.jpg",
+        "x.tif",
+        "x.bmp",
+    ]
     for seed, name in enumerate(names):
         photo(tmp_path / "album" / name, seed)
     assert run(tmp_path / "album", "--out", tmp_path / "out") == 0

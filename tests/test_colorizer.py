@@ -51,7 +51,8 @@ def test_size_and_type_are_kept(colorizer, shape, channels):
 @pytest.mark.parametrize("decoding", ["annealed", "mean", "mode"])
 def test_lightness_is_kept(colorizer, decoding):
     """To half a level a channel, that is .5 L, as long as sRGB can show the colour at that lightness; here ab
-    stays small."""
+    stays small.
+    """
     photo = np.random.default_rng(0).integers(70, 190, (61, 47), dtype=np.uint8)
     colorizer.decode = lambda *args: torch.full((1, 2, 8, 8), 12.0)
     lightness = rgb8_to_lightness(np.repeat(photo[..., None], 3, 2))
@@ -145,9 +146,7 @@ def test_pillow_images_that_are_not_are_named(colorizer, mode):
 
 def test_decodings_and_temperature_make_a_difference(colorizer):
     output = torch.randn(1, 313, 4, 4) * 3
-    found = [
-        colorizer.decode(output, *how) for how in (("annealed",), ("annealed", 1.0), ("mean",), ("mode",))
-    ]
+    found = [colorizer.decode(output, *how) for how in (("annealed",), ("annealed", 1.0), ("mean",), ("mode",))]
     assert torch.equal(found[1], found[2])
     assert not torch.allclose(found[0], found[2]) and not torch.allclose(found[0], found[3])
     assert torch.equal(colorizer.decode(output), found[0])
@@ -230,7 +229,8 @@ def test_interpolation_shares_sum_to_one(length, count):
 @pytest.mark.parametrize("height, width", [(64, 96), (128, 192), (301, 455), (32, 48)])
 def test_colors_linear_in_position_come_back_linear(height, width):
     """Output i of the network stands for pixel 4 i of the small copy: a ramp is put exactly where it was, at
-    every size."""
+    every size.
+    """
     small = torch.arange(0, 64, 4.0), torch.arange(0, 96, 4.0)  # rows and columns that ab was sampled at
     ab = torch.stack(((small[0][:, None] / 2 - 15).expand(16, 24), (small[1] / 4 - 12).expand(16, 24)))
     result = rgb8_to_lab(join(np.full((height, width, 3), 119, np.uint8), ab))
@@ -251,9 +251,7 @@ def test_strips_make_no_difference(monkeypatch, strip):
     whole = join(photo, ab)
     monkeypatch.setattr(enlarge, "STRIP", strip)
     monkeypatch.setattr(enlarge, "LONG", 17)
-    assert (
-        np.abs(join(photo, ab).astype(int) - whole).max() <= 1
-    )  # sums in another order may round the other way
+    assert np.abs(join(photo, ab).astype(int) - whole).max() <= 1  # sums in another order may round the other way
     assert (join(photo, ab) == whole).mean() > 0.999
 
 
@@ -276,7 +274,8 @@ print(peak() - before)
 @pytest.mark.parametrize("shape, more", [((4000, 6000), 70), ((4000, 6000, 3), 70), ((3, 8_000_000), 200)])
 def test_memory_of_a_big_photograph(shape, more):
     """24 megapixels by the model that users get, with its search for a frame: 69 MiB of result, and strips.  As floats
-    the lightness alone would take 92 more, and Lab 275."""
+    the lightness alone would take 92 more, and Lab 275.
+    """
     arguments = [sys.executable, "-c", BIG, *map(str, shape)]
     run = subprocess.run(arguments, cwd=paths.ROOT, capture_output=True, text=True, check=True)
     assert float(run.stdout) < 69 + more
@@ -287,7 +286,9 @@ def test_threads_sleep_while_they_wait_unless_the_user_has_said_otherwise():
     program = "import os, repro, sys; print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
     for given, expected in (({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")):
         environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
-        run = subprocess.run([sys.executable, "-c", program], cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=True)
+        run = subprocess.run(
+            [sys.executable, "-c", program], cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=True
+        )
         assert run.stdout.split() == ["False", expected], "set after torch, it does nothing"
 
 
@@ -392,7 +393,8 @@ def test_models_of_a_run(places, tiny_network):
 
 def test_the_guided_filter_is_a_ridge_regression_in_every_window():
     """He and Sun's definition by brute force: scikit-learn's ridge regression of ab on lightness in each window, then
-    the mean of all windows that hold a pixel."""
+    the mean of all windows that hold a pixel.
+    """
     from sklearn.linear_model import Ridge
 
     generator = torch.Generator().manual_seed(0)

@@ -34,7 +34,8 @@ def test_by_hand():
 
 def test_temperature_acts_on_log_probabilities_not_on_probabilities():
     """The known mistake, softmax(p / T): p = (1/4, 3/4) at T = .38 would give 1 / (1 + exp(-.5/.38)) = .788,
-    so a = 31.5."""
+    so a = 31.5.
+    """
     assert float(annealed_mean(logits_of(0.25, 0.75), TWO)[0, 0]) == pytest.approx(37.896, abs=1e-3)
 
 
@@ -53,9 +54,7 @@ def test_shapes_and_types(bins):
 def test_each_pixel_is_decoded_by_itself(bins):
     logits = torch.randn(2, 313, 3, 4)
     for decode in (annealed_mean, mean, mode):
-        assert torch.allclose(
-            decode(logits, bins)[1:, :, 2:, 3:], decode(logits[1:, :, 2:, 3:], bins), atol=1e-5
-        )
+        assert torch.allclose(decode(logits, bins)[1:, :, 2:, 3:], decode(logits[1:, :, 2:, 3:], bins), atol=1e-5)
 
 
 def test_cold_is_the_mode_and_hot_the_middle(bins):
@@ -74,9 +73,7 @@ def test_the_colour_stays_within_the_bins(values, temperature):
 
 @given(st.floats(0.05, 0.95))
 def test_colder_is_more_vivid_between_two_colours(share):
-    reds = [
-        float(annealed_mean(logits_of(1 - share, share), TWO, t)[0, 0, 0, 0]) for t in (0.1, 0.38, 1.0, 3.0)
-    ]
+    reds = [float(annealed_mean(logits_of(1 - share, share), TWO, t)[0, 0, 0, 0]) for t in (0.1, 0.38, 1.0, 3.0)]
     assert reds == sorted(reds, reverse=share > 0.5) or max(reds) - min(reds) < 1e-3
 
 

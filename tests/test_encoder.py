@@ -148,9 +148,7 @@ def test_it_is_shown_the_gray_of_the_picture():
 def test_in_and_out_are_the_papers_networks(high, wide, outputs):
     lightness = torch.full((1, 1, 8 * high, 8 * wide), 50.0)
     with torch.inference_mode():
-        shapes = {
-            kind(0.05, outputs).eval()(lightness).shape for kind in (ColorizationNet, EncoderColorizationNet)
-        }
+        shapes = {kind(0.05, outputs).eval()(lightness).shape for kind in (ColorizationNet, EncoderColorizationNet)}
     assert shapes == {(1, outputs, 2 * high, 2 * wide)}
 
 
@@ -170,7 +168,9 @@ def test_every_depth_can_be_probed(photos):
         assert all(len(rows) == 3 for rows in found.values())
 
 
-def test_training_leaves_batch_statistics_and_moves_the_encoder_a_tenth_as_fast(photos, held_out, release_file, tmp_path):
+def test_training_leaves_batch_statistics_and_moves_the_encoder_a_tenth_as_fast(
+    photos, held_out, release_file, tmp_path
+):
     settings = replace(TINY, network="encoder", encoder=str(release_file), width=0.1, steps=3, batch=4)
     run = Run(photos, held_out, settings, goal(settings), tmp_path, quiet, 1, open_fabric("cpu"))
     run.network.train()

@@ -19,9 +19,13 @@ from repro.paths import DATA, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-ALL = Requirement(*EXTRAS["all"]).extras  # what `make setup` installs, with "test" and "site"; the others are the user's choice
+ALL = Requirement(
+    *EXTRAS["all"]
+).extras  # what `make setup` installs, with "test" and "site"; the others are the user's choice
 REQUIREMENTS = [
-    Requirement(text) for texts in (PROJECT["dependencies"], *map(EXTRAS.get, sorted(ALL | {"test", "site"}))) for text in texts
+    Requirement(text)
+    for texts in (PROJECT["dependencies"], *map(EXTRAS.get, sorted(ALL | {"test", "site"})))
+    for text in texts
 ]
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", LOCK, re.M)}
@@ -102,12 +106,21 @@ def test_colab_asks_for_the_address_first(tmp_path, monkeypatch):
 
 def test_colab_clones_sets_up_and_runs_a_page(tmp_path, monkeypatch):
     """On a repository with one small page, whose set-up leaves a mark instead of installing."""
-    page = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": "print(6 * 7)"}
+    page = {
+        "cell_type": "code",
+        "id": "a",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+        "source": "print(6 * 7)",
+    }
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     origin = tmp_path / "origin"
     for name, text in {
         ".binder/postBuild": "touch set-up",
-        "notebooks/00_start_here.ipynb": json.dumps({"cells": [page], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}),
+        "notebooks/00_start_here.ipynb": json.dumps(
+            {"cells": [page], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+        ),
     }.items():
         (origin / name).parent.mkdir(parents=True)
         (origin / name).write_text(text)
@@ -139,12 +152,11 @@ def test_the_lock_holds_exact_public_versions_and_no_address():
 
 def test_what_is_needed_here_is_what_is_installed_here():
     """Where the environment was made by `make`; a deliberate other version (a GPU build, say) has another
-    public version only rarely."""
+    public version only rarely.
+    """
     from importlib.metadata import version
 
-    floors = [
-        requirement for requirement in REQUIREMENTS if version(requirement.name) not in requirement.specifier
-    ]
+    floors = [requirement for requirement in REQUIREMENTS if version(requirement.name) not in requirement.specifier]
     assert not floors, (
         f"outside pyproject.toml's ranges: {[str(requirement) for requirement in floors]}; run `make setup`"
     )

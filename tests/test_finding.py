@@ -1,10 +1,8 @@
 """What counts as a photograph in a folder, and what is left alone there."""
 
 import pytest
-from PIL import Image
 
 from repro.datasets.finding import PHOTO_SUFFIXES, find_photos
-from repro.datasets.photographs import FORMATS
 
 
 def test_find_photos(tmp_path):

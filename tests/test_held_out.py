@@ -184,4 +184,3 @@ def test_what_cannot_be_measured_is_one_line(arguments, message, models, tmp_pat
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not (empty / "x.json").exists()
-

@@ -49,9 +49,7 @@ def before_relu(network, lightness):
     found, network = {}, copy.deepcopy(network).train()
 
     def hook(name):
-        return lambda layer, inputs, output: found.update(
-            {name: (output.mean((0, 2, 3)), output.var((0, 2, 3)))}
-        )
+        return lambda layer, inputs, output: found.update({name: (output.mean((0, 2, 3)), output.var((0, 2, 3)))})
 
     for name, convolution in convolutions(network):
         convolution.register_forward_hook(hook(name))
@@ -90,7 +88,8 @@ def test_patches_are_drawn_evenly_from_all_photographs():
 
 def test_the_transposed_layer_answers_a_patch_of_2_by_2_with_a_block_of_2_by_2(monkeypatch):
     """The four outputs around a corner of four inputs all see those four inputs; all four must give <patch,
-    centroid>."""
+    centroid>.
+    """
     centroids = torch.randn(5, 3 * 2 * 2, generator=torch.Generator().manual_seed(0))
 
     class Known:
@@ -129,9 +128,7 @@ def test_weights_are_centroids_of_the_layers_own_patches(lightness):
     features = centred(lightness)
     with torch.no_grad():
         set_centroids(layer, features, torch.Generator().manual_seed(0))
-    patches = sample_patches(
-        layer, features, torch.Generator().manual_seed(0)
-    )  # the same: drawn before anything else
+    patches = sample_patches(layer, features, torch.Generator().manual_seed(0))  # the same: drawn before anything else
     patches = patches - patches.mean(0)
     variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
     keep = variance > 1e-2 * variance[-1]
@@ -141,9 +138,7 @@ def test_weights_are_centroids_of_the_layers_own_patches(lightness):
     nearest = torch.cdist(white, centroids).argmin(1)
     for index in range(6):
         apart = white[nearest == index].mean(0) - centroids[index]
-        assert (
-            apart.norm() < 0.1 * centroids[index].norm() + 0.05
-        )  # Lloyd's rounds are limited, so not quite at rest
+        assert apart.norm() < 0.1 * centroids[index].norm() + 0.05  # Lloyd's rounds are limited, so not quite at rest
 
 
 # -- step 2 ----------------------------------------------------------------------------------------------------------
@@ -187,7 +182,8 @@ def test_gradients_stand_to_weights_alike_in_every_layer(normalised, complete, l
 
 def test_rescaling_leaves_the_function_as_it_is(normalised, lightness):
     """In double precision, and with an epsilon of batch normalisation too small to see the scale: equal to
-    1e-4."""
+    1e-4.
+    """
     network, lightness = copy.deepcopy(normalised).double().train(), lightness.double()
     for layer in network.layers.values():
         if len(layer) == 3:
@@ -218,7 +214,8 @@ def test_without_batch_normalisation_too_all_layers_learn_at_one_pace(lightness)
 
 def test_evaluation_mode_works_right_after(complete, lightness):
     """The running statistics are the sample's, so the output is as in training mode: variance about 1, not
-    yet trained away."""
+    yet trained away.
+    """
     network = copy.deepcopy(complete)
     with torch.no_grad():
         evaluation, training = network.eval()(lightness), network.train()(lightness)

@@ -59,9 +59,7 @@ def test_a_perfect_classifier_has_no_error(scenes, bins, weights):
         assert comparisons
         for comparison in comparisons:
             assert comparison.error < 1e-4, comparison.thing
-            assert comparison.expected.sum() == pytest.approx(
-                1
-            ) and comparison.learned.sum() == pytest.approx(1)
+            assert comparison.expected.sum() == pytest.approx(1) and comparison.learned.sum() == pytest.approx(1)
             assert len(comparison.colours) == len(comparison.expected) > 1
 
 
@@ -86,9 +84,7 @@ def test_a_classifier_without_rebalancing_is_not_what_rebalancing_predicts(scene
 
 
 def test_a_perfect_regression_has_no_error_and_a_gray_one_misses_by_the_mean_chroma(scenes, bins):
-    right = compare(
-        Oracle(scenes, bins, "regression", lambda thing: mean_color(thing) / REGRESSION_SCALE), scenes
-    )
+    right = compare(Oracle(scenes, bins, "regression", lambda thing: mean_color(thing) / REGRESSION_SCALE), scenes)
     gray = compare(Oracle(scenes, bins, "regression", lambda thing: np.zeros(2)), scenes)
     assert max(c.error for c in right) < 1e-3 and all(c.colours == () for c in right)
     for comparison in gray:

@@ -87,7 +87,9 @@ def tab(browser, lab):
     page.set_default_timeout(60_000)
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
     page.on("console", lambda message: faults.append(f"console: {message.text}") if message.type == "error" else None)
-    page.on("response", lambda answer: faults.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
+    page.on(
+        "response", lambda answer: faults.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
+    )
     yield page, faults
     context.close()
     stop_kernels(lab)
@@ -145,23 +147,28 @@ def play(page, demo):
 
 def changed(page, picture, before):
     """The picture's new address, once it is another."""
-    page.wait_for_function("([node, before]) => node.src !== before", arg=[picture.element_handle(), before], timeout=20_000)
+    page.wait_for_function(
+        "([node, before]) => node.src !== before", arg=[picture.element_handle(), before], timeout=20_000
+    )
     page.wait_for_timeout(300)  # for the answer to a key that came after
     picture.evaluate("node => node.decode()")
     return picture.evaluate("node => node.src")
 
 
-WRONG, RIGHT = """def receptive_field(layers):
+WRONG, RIGHT = (
+    """def receptive_field(layers):
     field, apart = 1, 1
     for kernel, stride, dilation in layers:
         apart *= stride
         field += (kernel - 1) * dilation * apart
-    return field, apart""", """def receptive_field(layers):
+    return field, apart""",
+    """def receptive_field(layers):
     field, apart = 1, 1
     for kernel, stride, dilation in layers:
         field += (kernel - 1) * dilation * apart
         apart *= stride
-    return field, apart"""
+    return field, apart""",
+)
 
 
 def test_an_exercise_answers_a_student(lab, tab):

@@ -144,7 +144,8 @@ def test_a_choice_of_taps(tiny_network):
 )
 def test_receptive_fields_by_asking_the_gradient(name, field):
     """With weights all alike and positive nothing cancels: a pixel has a gradient exactly where the output
-    sees it."""
+    sees it.
+    """
     network = ColorizationNet(0.001, 1).double().eval()  # one channel a layer
     for _, convolution in convolutions(network):
         nn.init.constant_(convolution.weight, 1 / convolution.weight[0, 0].numel())

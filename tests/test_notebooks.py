@@ -42,9 +42,7 @@ def test_nothing_but_source_is_stored(page):
 
 def test_opening_and_closing(page):
     first, *_, last = cells(page)
-    assert re.match(rf"# {page.stem[:2]} · .+\n\n\*\*.+\*\*", source(first), re.S), (
-        "title and the question it answers"
-    )
+    assert re.match(rf"# {page.stem[:2]} · .+\n\n\*\*.+\*\*", source(first), re.S), "title and the question it answers"
     assert "*Paper:*" in source(first) and "*Time:*" in source(first)
     assert "## Exercises" in source(last) and ".ipynb)" in source(last), "exercises, and what comes next"
     code = [source(cell) for cell in cells(page, "code")]
@@ -94,7 +92,8 @@ def test_pictures_have_caption_and_alt_text(page):
 
 def test_pages_run_top_to_bottom_in_reading_order(tmp_path):
     """As a student who has run nothing yet: every page after the one before, in a scratch folder of its
-    own."""
+    own.
+    """
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-p", "no:xdist",
          "--rootdir", str(paths.NOTEBOOKS), *map(str, PAGES)],

@@ -1,5 +1,6 @@
 """The three objectives: by hand, against dense cross entropy, and what photographs without colour do
-(nothing)."""
+(nothing).
+"""
 
 import math
 
@@ -60,7 +61,8 @@ def test_value_and_gradient_equal_those_of_dense_targets(bins):
 
 def test_the_floor_is_the_entropy_of_the_target(bins):
     """A perfect prediction still costs the entropy: on a bin, - .648786 ln .648786 - 4 * .087803 ln .087803 =
-    1.135137."""
+    1.135137.
+    """
     indices, weights = soft_encode(torch.zeros(1, 1, 1, 2), bins)
     logits = densify(indices, weights, 313).clamp_min(1e-30).log().permute(0, 3, 1, 2)
     assert soft_cross_entropy(logits, indices, weights).item() == pytest.approx(1.135137, abs=1e-4)
@@ -110,7 +112,8 @@ class Large(TorchDispatchMode):
 @pytest.mark.parametrize("overwrite, allowed", [(False, ["aten.empty_like.default"]), (True, [])])
 def test_nothing_of_the_logits_size_is_made_but_their_gradient(bins, monkeypatch, overwrite, allowed):
     """Neither dense targets nor a log-softmax nor a float32 copy; overwriting spares the gradient's room,
-    too."""
+    too.
+    """
     monkeypatch.setitem(objectives.PART, "cpu", 313 * 16 * 16)  # one photograph at a time
     leaf, ab = example(bins, shape=(8, 16, 16))
     objective = Objective("rebalanced", bins, weights_of(bins)).on("cpu")
@@ -170,7 +173,8 @@ def test_an_objective_on_a_device_says_the_same(bins, photos, name):
 
 def test_regression_by_hand(bins):
     """One pixel, ab (40, -20) = (2, -1) in units of 20; the network says (1, 1): 1/2 (1 + 4) = 2.5, gradient
-    (-1, 2)."""
+    (-1, 2).
+    """
     output = torch.tensor([1.0, 1.0]).view(1, 2, 1, 1).requires_grad_()
     loss = Objective("regression", bins).loss(output, torch.tensor([[[[40.0, -20.0]]]]))
     loss.backward()
@@ -187,9 +191,7 @@ def test_the_loss_is_a_mean_over_all_pixels_of_the_batch(bins):
         for i in range(4)
         for j in range(3)
     ]
-    pixels_with_color = [
-        loss for loss in each if loss > 0
-    ]  # a single gray pixel would be a photograph without colour
+    pixels_with_color = [loss for loss in each if loss > 0]  # a single gray pixel would be a photograph without colour
     assert len(pixels_with_color) == len(each)
     assert objective.loss(logits, ab).item() == pytest.approx(torch.stack(each).mean().item(), rel=1e-5)
 
@@ -264,17 +266,11 @@ def test_regression_alone_answers_with_ab():
 
 def test_outputs(bins):
     assert Objective("regression", bins).outputs == 2
-    assert (
-        Objective("classification", bins).outputs
-        == Objective("rebalanced", bins, weights_of(bins)).outputs
-        == 313
-    )
+    assert Objective("classification", bins).outputs == Objective("rebalanced", bins, weights_of(bins)).outputs == 313
 
 
 def test_wrong_combinations_are_refused(bins):
-    with pytest.raises(
-        ValueError, match="no objective 'l2'; there are regression, classification, rebalanced"
-    ):
+    with pytest.raises(ValueError, match="no objective 'l2'; there are regression, classification, rebalanced"):
         Objective("l2", bins)
     for name, class_weights in (
         ("rebalanced", None),

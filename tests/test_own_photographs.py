@@ -136,7 +136,9 @@ def test_the_pipelines_listing_follows_the_folders_that_the_settings_name(tmp_pa
     assert (tmp_path / "seen/data.txt").read_text() == ""
 
 
-def test_a_relative_folder_starts_in_the_projects_folder_and_an_options_where_it_is_given(tmp_path, monkeypatch, capsys):
+def test_a_relative_folder_starts_in_the_projects_folder_and_an_options_where_it_is_given(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(paths, "ROOT", tmp_path / "project")
     assert paths.given("mine") == str(tmp_path / "project/mine") and paths.given("") == ""
     assert paths.given("/mine") == "/mine" and paths.given("s3://a/b") == "s3://a/b"
@@ -174,7 +176,9 @@ def test_xml_of_a_devkit_is_not_read(tmp_path):
     """Its annotations may hold anything, as entities that grow to gigabytes: only the lists count."""
     root = devkit(tmp_path / "kit", b"000001")
     save(photo(1), root / "JPEGImages/000001.jpg")
-    bomb = '<!DOCTYPE x [<!ENTITY a "b">' + "".join(f'<!ENTITY a{n} "{"&a;" * 99}">' for n in range(9)) + "]><x>&a8;</x>"
+    bomb = (
+        '<!DOCTYPE x [<!ENTITY a "b">' + "".join(f'<!ENTITY a{n} "{"&a;" * 99}">' for n in range(9)) + "]><x>&a8;</x>"
+    )
     (root / "Annotations").mkdir()
     (root / "Annotations/000001.xml").write_text(bomb)
     source = VocSource(root)

@@ -1,5 +1,6 @@
 """Photographs in every mode and form, made here with Pillow, and broken ones: right pixels out, or
-PhotoError."""
+PhotoError.
+"""
 
 import pickle
 import struct
@@ -87,9 +88,7 @@ def test_exif_orientation_is_applied(orientation, format):
 
 
 def test_broken_exif_does_not_cost_the_photograph():
-    photo = read_photo(
-        encode(Image.fromarray(blocks()), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff rubbish")
-    )
+    photo = read_photo(encode(Image.fromarray(blocks()), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff rubbish"))
     assert photo.shape == blocks().shape
 
 
@@ -106,9 +105,7 @@ def test_palette_with_transparency_is_put_on_white():
     image.putpalette([*RED, *GREEN])
     image.putdata([0, 1])
     for transparency in (1, bytes([255, 0])):
-        assert read_photo(encode(image, "PNG", transparency=transparency)).tolist() == [
-            [list(RED), list(WHITE)]
-        ]
+        assert read_photo(encode(image, "PNG", transparency=transparency)).tolist() == [[list(RED), list(WHITE)]]
     assert read_photo(encode(image, "PNG")).tolist() == [[list(RED), list(GREEN)]]
 
 
@@ -259,7 +256,9 @@ def test_separate_planes():
         planes = (rgb * most).round().astype(kind)
         expected = np.moveaxis(rgb, 0, -1) * 255
         read_as(planes, expected, told=False, photometric="rgb", planarconfig="separate")
-        read_as(planes, expected, told=False, photometric="rgb", planarconfig="separate", compression="zlib", predictor=True)
+        read_as(
+            planes, expected, told=False, photometric="rgb", planarconfig="separate", compression="zlib", predictor=True
+        )
 
 
 def test_white_is_zero_and_turned_in_sixteen_bits():
@@ -279,7 +278,9 @@ def test_tiff_transparency_apart_and_multiplied_in(kind):
         for extra, inside in (("unassalpha", colors), ("assocalpha", colors * 0.5)):
             samples = np.concatenate((inside, cover[..., None]), -1) * most
             samples = samples if kind is np.float32 else samples.round()
-            photo = read_photo(tiff(samples.astype(kind), photometric=photometric, planarconfig="contig", extrasamples=[extra]))
+            photo = read_photo(
+                tiff(samples.astype(kind), photometric=photometric, planarconfig="contig", extrasamples=[extra])
+            )
             assert np.abs(photo - np.broadcast_to(expected, photo.shape)).max() <= 3, (extra, photometric)
 
 
@@ -311,7 +312,17 @@ def test_what_a_tiff_cannot_be_read_for_is_said():
 def tiff_of_bits(bits, width=16, height=16):
     """A gray TIFF of zeros, packed so many bits a sample, written by hand."""
     data = bytes(height * (width * bits + 7) // 8)
-    tags = [(256, 3, width), (257, 3, height), (258, 3, bits), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 3, height), (279, 4, len(data))]
+    tags = [
+        (256, 3, width),
+        (257, 3, height),
+        (258, 3, bits),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, 4, 8),
+        (277, 3, 1),
+        (278, 3, height),
+        (279, 4, len(data)),
+    ]
     entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
     return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
 
@@ -432,9 +443,7 @@ def test_rgb_profile_is_converted_to_srgb():
     photo = read_photo(encode(Image.new("RGB", (4, 4), (55, 55, 55)), "PNG", icc_profile=linear))
     assert np.abs(photo.astype(int) - 128).max() <= 2  # 55/255 of the light is sRGB 128
     swapped = SRGB_COLUMNS | {b"rXYZ": SRGB_COLUMNS[b"bXYZ"], b"bXYZ": SRGB_COLUMNS[b"rXYZ"]}
-    swapped = icc_profile(
-        b"RGB ", swapped | WHITE_POINT | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma_curve(2.2))
-    )
+    swapped = icc_profile(b"RGB ", swapped | WHITE_POINT | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma_curve(2.2)))
     for mode, color in (("RGB", RED), ("RGBA", (*RED, 255))):
         photo = read_photo(encode(Image.new(mode, (4, 4), color), "PNG", icc_profile=swapped))
         assert np.abs(photo[0, 0].astype(int) - BLUE).max() <= 6
@@ -450,7 +459,8 @@ def test_gray_profile_is_converted_to_srgb():
 
 def test_cmyk_profile_is_converted_to_srgb():
     """A print profile (8-bit table from ink to Lab) in which any ink turns white paper red, and all inks
-    black."""
+    black.
+    """
     paper, red, black = (
         (255, 128, 128),
         (136, 128 + 80, 128 + 67),
@@ -476,9 +486,7 @@ def test_useless_profile_falls_back_to_the_plain_pixels(profile):
 
 def test_srgb_profile_changes_next_to_nothing():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert (
-        difference(read_photo(encode(Image.fromarray(blocks()), "PNG", icc_profile=profile)), blocks()) <= 1
-    )
+    assert difference(read_photo(encode(Image.fromarray(blocks()), "PNG", icc_profile=profile)), blocks()) <= 1
 
 
 # ---- what cannot be read ----
@@ -487,9 +495,7 @@ def test_srgb_profile_changes_next_to_nothing():
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP"])
 def test_truncated_files_are_named(format, share, tmp_path):
-    data = encode(
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)), format
-    )
+    data = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)), format)
     path = tmp_path / f"cut.{format.lower()}"
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(PhotoError) as caught:
@@ -529,9 +535,7 @@ def test_decompression_bomb_is_refused():
 
 
 def test_pillows_warnings_stay_off_the_screen(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        Image, "MAX_IMAGE_PIXELS", 48 * 64 - 1
-    )  # just inside the zone where Pillow only warns
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 48 * 64 - 1)  # just inside the zone where Pillow only warns
     assert read_photo(encode(Image.fromarray(blocks()), "PNG")).shape == (48, 64, 3)
     (tmp_path / "odd.jpg").write_bytes(
         encode(Image.fromarray(blocks()), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0rubbish")
@@ -556,8 +560,7 @@ def test_error_survives_pickling():
 
 
 SAMPLES = [
-    encode(Image.fromarray(blocks(16, 16, 8)), format)
-    for format in ("JPEG", "PNG", "TIFF", "GIF", "WEBP", "BMP")
+    encode(Image.fromarray(blocks(16, 16, 8)), format) for format in ("JPEG", "PNG", "TIFF", "GIF", "WEBP", "BMP")
 ]
 
 
@@ -578,9 +581,7 @@ def test_random_bytes_raise_nothing_else(data, start):
 @given(st.data(), st.sampled_from(SAMPLES))
 def test_damaged_files_raise_nothing_else(data, sample):
     damaged = bytearray(sample[: data.draw(st.integers(0, len(sample)))])
-    for place, value in data.draw(
-        st.lists(st.tuples(st.integers(0, len(sample)), st.integers(0, 255)), max_size=4)
-    ):
+    for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(sample)), st.integers(0, 255)), max_size=4)):
         damaged[place : place + 1] = bytes([value])
     reads_or_raises(bytes(damaged))
 

@@ -43,9 +43,7 @@ def sources():
         return [name for name in listed.stdout.split("\0") if name and (paths.ROOT / name).is_file()]
     left_out = {".venv", "outputs", "scratch", "runs", "__pycache__", ".pytest_cache"}
     files = (path.relative_to(paths.ROOT) for path in paths.ROOT.rglob("*") if path.is_file())
-    return [
-        str(path) for path in files if not left_out & set(path.parts) and path.parts[:2] != (".dvc", "cache")
-    ]
+    return [str(path) for path in files if not left_out & set(path.parts) and path.parts[:2] != (".dvc", "cache")]
 
 
 def run(command, where, **variables):
@@ -109,9 +107,7 @@ def test_the_size_was_composed_into_params(clone):
 
 def test_its_weights_color_a_photograph(clone):
     photo = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
-    assert (
-        Colorizer.load(clone / "outputs/models/rebalanced.safetensors").colorize(photo).shape == photo.shape
-    )
+    assert Colorizer.load(clone / "outputs/models/rebalanced.safetensors").colorize(photo).shape == photo.shape
 
 
 def test_results_page_needs_no_network(clone):
@@ -151,7 +147,8 @@ def test_saving_a_page_in_jupyter_invalidates_nothing(clone):
 @pytest.mark.slow
 def test_a_run_that_torchrun_finished_is_taken_over(clone):
     """Two processes train beside the pipeline; page 04 then finds their run, by the same key, and trains no
-    step."""
+    step.
+    """
     params = clone / "params.yaml"
     kept = params.read_text()
     assert "weight_decay: 0.001" in kept
@@ -178,7 +175,7 @@ PAGES = {
     for stage in (stage.get("do", stage) for stage in STAGES.values())
     if "repro page" in str(stage["cmd"])
 }
-NASTY = "~/Tom's $1 album (old), a=b & \"Fü\\ße\" #1: `x` ${HOME} %s"
+NASTY = '~/Tom\'s $1 album (old), a=b & "Fü\\ße" #1: `x` ${HOME} %s'
 
 
 CHANGED = {
@@ -275,8 +272,14 @@ def test_every_page_is_a_stage():
 @pytest.mark.parametrize(
     ("listed", "message"),
     [
-        (["evaluate.photographs", "decode.temperature", "train.sed"], "there is no setting train.sed; did you mean train.seed"),
-        (["evaluate.photographs", "decode.temperature", "prior.soft", "train.seed"], "soft is not in its parameters cell"),
+        (
+            ["evaluate.photographs", "decode.temperature", "train.sed"],
+            "there is no setting train.sed; did you mean train.seed",
+        ),
+        (
+            ["evaluate.photographs", "decode.temperature", "prior.soft", "train.seed"],
+            "soft is not in its parameters cell",
+        ),
         (["evaluate.photographs", "decode.temperature"], "seed is not set by its stage"),
         (["evaluate.photographs", "decode.photographs", "decode.temperature", "train.seed"], "sets a parameter twice"),
     ],
@@ -306,7 +309,9 @@ def album(tmp_path):
 
 def test_readmes_command_for_a_folder_with_a_difficult_name(album, tmp_path):
     """As README writes it, for the shell: what is prepared then comes from this folder."""
-    (line,) = [line for line in (paths.ROOT / "README.md").read_text().splitlines() if "album (old)" in line and "dvc" in line]
+    (line,) = [
+        line for line in (paths.ROOT / "README.md").read_text().splitlines() if "album (old)" in line and "dvc" in line
+    ]
     where = copy_of_the_project(tmp_path / "clone")
     git = "git -c user.name=test -c user.email=test@localhost"
     command = line.replace(".venv/bin/", "").replace("/home/me", str(album.parent))
@@ -357,7 +362,11 @@ def test_the_list_has_every_file_that_python_loads():
 
 def test_an_edit_reruns_what_uses_the_edited_file():
     assert {page for page in PAGES if "repro/study/stimuli.py" in used(page)} == {"08_perceptual_realism"}
-    assert not [page for page in PAGES if {"repro/__main__.py", "repro/commands/train.py", "repro/pages/pipeline.py"} & used(page)]
+    assert not [
+        page
+        for page in PAGES
+        if {"repro/__main__.py", "repro/commands/train.py", "repro/pages/pipeline.py"} & used(page)
+    ]
     decodes = {"04_training", "05_decoding", "06_raw_accuracy", "07_semantic_interpretability", "11_legacy_photos"}
     assert decodes <= {page for page in PAGES if "repro/decoding.py" in used(page)}
     assert {"repro/evaluation/known_world.py", "repro/evaluation/raw_accuracy.py"} < used("04_training")  # its metrics
@@ -388,6 +397,8 @@ def test_the_list_tells_one_edit_from_another(tmp_path, monkeypatch):
     assert changed("repro/study/static/study.css", "/* wider */\n") == set()
     assert changed("repro/study/server.py", "# a note\n") == {"08_perceptual_realism"}
     assert changed("repro/pages/learning.py", "# a note\n") == set(PAGES) - {"04_training"}
-    assert changed("repro/evaluation/baselines.py", "# a note\n") == {
-        page for page in PAGES if "repro/evaluation/baselines.py" in used(page)
-    } < set(PAGES)
+    assert (
+        changed("repro/evaluation/baselines.py", "# a note\n")
+        == {page for page in PAGES if "repro/evaluation/baselines.py" in used(page)}
+        < set(PAGES)
+    )

@@ -20,7 +20,8 @@ from repro.training.plan import (
 
 def test_flops_by_hand():
     """conv1_1 at 176 px: 9 x 1 x 64 multiply-adds at each of 176 x 176 places, six FLOPs each in a training
-    step; the output layer 256 x 313 at 44 x 44."""
+    step; the output layer 256 x 313 at 44 x 44.
+    """
     flops = layer_flops()
     assert flops["conv1_1"] == 6 * 9 * 64 * 176**2
     assert flops["out"] == 6 * 256 * 313 * 44**2
@@ -49,10 +50,7 @@ def test_rates_are_measured():
 
 
 def test_the_picture_says_what_limits():
-    plans = {
-        name: estimate(Machine(name, 1e12, 0.5, 1, rate, 1, True), 1e9)
-        for name, rate in (("a", 1e9), ("b", 9))
-    }
+    plans = {name: estimate(Machine(name, 1e12, 0.5, 1, rate, 1, True), 1e9) for name, rate in (("a", 1e9), ("b", 9))}
     figure = plan_bars(plans)
     words = [text.get_text() for text in figure.axes[0].texts]
     assert "limited by its input" in words[1] and "limited" not in words[0]

@@ -141,14 +141,13 @@ def test_weights_by_hand():
 
     sum p w = 3/4 * 2 + 1/4 * 4 = 5/2; so (.8, 1.6, 3.2, 3.2).
     """
-    assert rebalancing_weights(torch.tensor([0.75, 0.25, 0, 0])).tolist() == pytest.approx(
-        [0.8, 1.6, 3.2, 3.2]
-    )
+    assert rebalancing_weights(torch.tensor([0.75, 0.25, 0, 0])).tolist() == pytest.approx([0.8, 1.6, 3.2, 3.2])
 
 
 def test_lambda_0_and_1_by_hand():
     """lambda = 0: inverse (4/3, 4), sum p w = 1 + 1 = 2, so (2/3, 2), and 0 where nothing occurs.  lambda =
-    1: all alike."""
+    1: all alike.
+    """
     prior = torch.tensor([0.75, 0.25, 0])
     assert rebalancing_weights(prior, 0).tolist() == pytest.approx([2 / 3, 2, 0])
     assert rebalancing_weights(prior, 1).tolist() == pytest.approx([1, 1, 1])
@@ -171,8 +170,7 @@ def test_rarer_never_weighs_less(shares, mix):
 @given(priors)
 def test_more_lambda_is_less_contrast(shares):
     contrast = [
-        float(w.max() / w.min())
-        for w in (rebalancing_weights(normalised(shares), mix) for mix in (0.1, 0.5, 0.9))
+        float(w.max() / w.min()) for w in (rebalancing_weights(normalised(shares), mix) for mix in (0.1, 0.5, 0.9))
     ]
     assert contrast[0] >= contrast[1] - 1e-9 and contrast[1] >= contrast[2] - 1e-9
 

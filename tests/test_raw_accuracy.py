@@ -23,9 +23,7 @@ def dense(predicted, true, weights, steps=30_001):
     error, order = error.sort()
     share = torch.cat((torch.zeros(1, dtype=torch.float64), weights[order].cumsum(0)))
     thresholds = torch.linspace(0, LIMIT, steps, dtype=torch.float64)
-    return float(
-        torch.trapezoid(share[torch.searchsorted(error, thresholds, right=True)], thresholds) / LIMIT
-    )
+    return float(torch.trapezoid(share[torch.searchsorted(error, thresholds, right=True)], thresholds) / LIMIT)
 
 
 # -- AuC -------------------------------------------------------------------------------------------------------------
@@ -66,9 +64,7 @@ def test_shape_does_not_matter():
 @given(st.integers(0, 1000), st.floats(0.001, 1000))
 def test_only_ratios_of_weights_count(seed, factor):
     weights = torch.rand(200, generator=torch.Generator().manual_seed(seed)) + 0.01
-    assert auc(colors(1), colors(2), weights) == pytest.approx(
-        auc(colors(1), colors(2), weights * factor), abs=1e-6
-    )
+    assert auc(colors(1), colors(2), weights) == pytest.approx(auc(colors(1), colors(2), weights * factor), abs=1e-6)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

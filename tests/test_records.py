@@ -28,7 +28,10 @@ def test_the_table_of_held_out_photographs(tmp_path, monkeypatch):
     assert lines[3] == "| cats | truth | 87.6 ± 2.0 |  |  |  | 87.6 ± 2.0 |"
     assert lines[4] == "| cats | gray | 87.6 ± 2.0 | 87.6 ± 2.0 |  | 30.0 ± 1.5 |  |"
     assert "abacus" in lines[-2] and "2020-01-01" in lines[-2]
-    record |= {"photographs": {"cats": 1200}, "differences": {"cats": {"gray - truth": {"auc": interval | {"mean": -0.02}}}}}
+    record |= {
+        "photographs": {"cats": 1200},
+        "differences": {"cats": {"gray - truth": {"auc": interval | {"mean": -0.02}}}},
+    }
     (tmp_path / "tiny.json").write_text(json.dumps(record))
     lines = records.quote_results("<!-- results/tiny.json -->\n<!-- end -->").splitlines()
     assert lines[4].startswith("| cats (1,200) | gray | 87.6 ± 2.0 |")
@@ -38,7 +41,11 @@ def test_the_table_of_held_out_photographs(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "path",
-    sorted(path for path in paths.RESULTS.glob("*.json") if path.stem not in ("published", "benchmarks", "gpu", "ablations")),
+    sorted(
+        path
+        for path in paths.RESULTS.glob("*.json")
+        if path.stem not in ("published", "benchmarks", "gpu", "ablations")
+    ),
     ids=lambda path: path.stem,
 )
 def test_a_record_says_when_on_what_and_from_which_seed(path):

@@ -143,9 +143,7 @@ def test_it_is_near_the_area_under_the_curve():
     rng = np.random.default_rng(0)
     relevant = rng.random(2000) < 0.2
     scores = relevant + rng.normal(0, 1, 2000)
-    assert average_precision(scores, relevant) == pytest.approx(
-        average_precision_score(relevant, scores), abs=0.03
-    )
+    assert average_precision(scores, relevant) == pytest.approx(average_precision_score(relevant, scores), abs=0.03)
 
 
 def test_difficult_photographs_do_not_count():

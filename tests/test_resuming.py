@@ -47,7 +47,8 @@ def interrupt_at(words):
 @pytest.mark.parametrize("stop", ["step 2:", "step 4:"])
 def test_an_interrupted_run_continues_bit_for_bit(finished, photos, held_out, tmp_path, stop):
     """`stop` is reported after validation and before the checkpoint: what came since the last one is done
-    again."""
+    again.
+    """
     with pytest.raises(Interrupted):
         train(photos, held_out, TINY, goal(), tmp_path, interrupt_at(stop))
     lines = []
@@ -61,7 +62,8 @@ def test_an_interrupted_run_continues_bit_for_bit(finished, photos, held_out, tm
 
 def test_checkpoints_between_validations_change_nothing(finished, photos, held_out, tmp_path):
     """One after every step, so the run continues in the middle of two validations; the mean loss of the row
-    that follows counts the steps before, too."""
+    that follows counts the steps before, too.
+    """
     with pytest.raises(Interrupted):
         train(photos, held_out, TINY, goal(), tmp_path, interrupt_at("step 4:"), checkpoint_every=1)
     lines = []
@@ -158,9 +160,7 @@ def test_weights_that_are_no_numbers_are_never_kept(finished, tmp_path, tiny_net
     optimizer = torch.optim.Adam(network.parameters())
     with torch.no_grad():
         network.layers["conv3_1"][0].weight[0, 0, 0, 0] = torch.nan
-    with pytest.raises(
-        CheckpointError, match="not finite at step 7; the last good checkpoint is .*step-00000006"
-    ):
+    with pytest.raises(CheckpointError, match="not finite at step 7; the last good checkpoint is .*step-00000006"):
         save_state(folder, network, optimizer, goal(), 7, {})
     assert len(checkpoints(folder)) == 3
 
@@ -305,7 +305,8 @@ def uninterrupted(prepared):
 @posix
 def test_killed_at_any_moment_it_continues_bit_for_bit(prepared, uninterrupted, kills=4, seed=0):
     """kill -9 at random moments, also while a checkpoint is being written; then the same command to the
-    end."""
+    end.
+    """
     folder, rng, begun = prepared / "killed", random.Random(seed), []
     for _ in range(kills):
         process = started(prepared, folder)
@@ -438,9 +439,7 @@ def test_a_run_on_shards_is_no_run_on_others(shards, held_out, photos, tmp_path)
         train(photos, held_out, TINY, goal(), tmp_path, quiet)
 
 
-def test_the_command_trains_on_shards_with_the_prior_of_them_all(
-    shards, prepared, tmp_path, monkeypatch, capsys
-):
+def test_the_command_trains_on_shards_with_the_prior_of_them_all(shards, prepared, tmp_path, monkeypatch, capsys):
     data = [
         "data",
         "--source",

@@ -30,7 +30,8 @@ def framed(inside, top, bottom, left, right, tone, noise=1.0):
 
 def test_stretch_by_hand():
     """1,001 values from 30 to 70: .5 % are below 30.2, so 30.2 becomes 0, 69.8 100, and 50 stays.  From 20 to 80
-    nothing is faded, nor in an empty sky with something small in it."""
+    nothing is faded, nor in an empty sky with something small in it.
+    """
     faded = np.linspace(30, 70, 1001, dtype=np.float32)
     found = stretch(faded)
     assert found[0] == 0 and found[-1] == 100 and found[500] == pytest.approx(50, abs=1e-3)
@@ -46,7 +47,9 @@ def test_stretch_by_hand():
 def test_the_contrast_of_a_film_may_drift(span, grain):
     """A step of .1 L in contrast moves no pixel by more than 1.5 L: by 50 it would where faded is yes or no."""
     noise = np.random.default_rng(0).normal(0, grain, 500)
-    one, other = (stretch((50 + s * np.linspace(-0.5, 0.5, 500) + noise).astype(np.float32)) for s in (span, span + 0.1))
+    one, other = (
+        stretch((50 + s * np.linspace(-0.5, 0.5, 500) + noise).astype(np.float32)) for s in (span, span + 0.1)
+    )
     assert np.abs(one - other).max() < 1.5
 
 
@@ -123,7 +126,11 @@ def scan(photo, kind, seed):
     if kind == "caption":
         margins[1] = short * 0.22
     top, bottom, left, right = margins
-    page = np.pad(deckled(photo, paper, rng) if kind == "deckled" else photo, ((top, bottom), (left, right)), constant_values=paper)
+    page = np.pad(
+        deckled(photo, paper, rng) if kind == "deckled" else photo,
+        ((top, bottom), (left, right)),
+        constant_values=paper,
+    )
     image = Image.fromarray(page.astype(np.float32))
     if kind == "caption":
         place = left + width * 0.2, top + height + short * 0.07
@@ -220,7 +227,9 @@ def distance(one, other):
 
 def test_a_frame_has_no_colour_and_the_picture_the_colours_that_it_has_alone(model):
     cat = open_source("bundled").read(Item("chelsea"))
-    frame = np.pad(np.repeat(cat.mean(2, keepdims=True), 3, 2).astype(np.uint8), ((20, 20), (24, 24), (0, 0)), constant_values=240)
+    frame = np.pad(
+        np.repeat(cat.mean(2, keepdims=True), 3, 2).astype(np.uint8), ((20, 20), (24, 24), (0, 0)), constant_values=240
+    )
     found = model.colorize(frame)
     top, bottom, left, right = inside_frame(rgb8_to_lightness(frame))
     assert (20 <= top <= 23) and (24 <= left <= 27)

@@ -56,9 +56,7 @@ def test_a_trained_classifier_knows_true_colours_and_gray_confuses_it(trained):
 
 def test_the_same_seed_trains_the_same_classifier(trained, tmp_path):
     photos, labels = painted(40)
-    assert (
-        semantic.train_classifier(photos, labels, tuple(COLORS), tmp_path, steps=40, batch=16) == trained[1]
-    )
+    assert semantic.train_classifier(photos, labels, tuple(COLORS), tmp_path, steps=40, batch=16) == trained[1]
 
 
 def test_photographs_without_labels_train_nothing(tmp_path):
@@ -74,9 +72,7 @@ def test_photographs_without_labels_train_nothing(tmp_path):
 
 def test_preprocessing_is_that_of_the_models_own_configuration(tmp_path):
     """A model whose configuration wants 48 pixels and other means: what reaches it is computed here by hand."""
-    config = MobileNetV2Config(
-        num_labels=4, depth_multiplier=0.35, min_depth=8, id2label=dict(enumerate("abcd"))
-    )
+    config = MobileNetV2Config(num_labels=4, depth_multiplier=0.35, min_depth=8, id2label=dict(enumerate("abcd")))
     torch.manual_seed(0)
     model = MobileNetV2ForImageClassification(config).eval()
     model.save_pretrained(tmp_path)
@@ -86,9 +82,9 @@ def test_preprocessing_is_that_of_the_models_own_configuration(tmp_path):
     ).save_pretrained(tmp_path)
     photos, _ = painted(1, size=48)  # of that size already, so nothing is resampled
     found = semantic.open_classifier(f"hub:{tmp_path}").logits(photos)
-    pixels = (
-        torch.from_numpy(photos).permute(0, 3, 1, 2) / 255 - torch.tensor(mean)[:, None, None]
-    ) / torch.tensor(std)[:, None, None]
+    pixels = (torch.from_numpy(photos).permute(0, 3, 1, 2) / 255 - torch.tensor(mean)[:, None, None]) / torch.tensor(
+        std
+    )[:, None, None]
     with torch.inference_mode():
         assert torch.allclose(found, model(pixels).logits, atol=1e-4)
 

@@ -122,7 +122,12 @@ def test_what_is_unknown_missing_or_no_yaml_is_said(tmp_path, old, new, message)
 
 
 def test_changes_in_words():
-    words = ["train.width=0.5", "data.folder=~/Tom's $1 album (old), ü=ö", "data.folder=", "models.objectives=[rebalanced]"]
+    words = [
+        "train.width=0.5",
+        "data.folder=~/Tom's $1 album (old), ü=ö",
+        "data.folder=",
+        "models.objectives=[rebalanced]",
+    ]
     assert list(map(change, words)) == [
         ("train.width", 0.5), ("data.folder", "~/Tom's $1 album (old), ü=ö"), ("data.folder", ""),
         ("models.objectives", ["rebalanced"]),
@@ -155,7 +160,9 @@ def test_an_option_of_data_goes_before_params(tmp_path, capsys):
 
 
 def test_the_training_takes_the_recipe_whole():
-    settings = read(PARAMS, {"train.growing": "16:0.5", "train.resized": True, "encoding.sigma": 4, "prior.uniform_mix": 1})
+    settings = read(
+        PARAMS, {"train.growing": "16:0.5", "train.resized": True, "encoding.sigma": 4, "prior.uniform_mix": 1}
+    )
     training = settings_of(settings, "classification")
     assert {field.name: getattr(training, field.name) for field in fields(Recipe)} == {
         name: value for name, value in asdict(settings.train).items() if name != "checkpoint_every"

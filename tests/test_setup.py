@@ -30,14 +30,10 @@ def copy(tmp_path):
 def make(folder, *arguments, path=None, **environment):
     """Run make there; the outer make's variables stay outside."""
     kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MAKE", "MFLAGS", "GIT_", "PYTHON"))
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "GIT_", "PYTHON"))
     }
     kept |= {"PATH": path or os.environ["PATH"], "GIT_CEILING_DIRECTORIES": str(folder.parent), **environment}
-    return subprocess.run(
-        ["make", *arguments], cwd=folder, env=kept, capture_output=True, text=True, timeout=60
-    )
+    return subprocess.run(["make", *arguments], cwd=folder, env=kept, capture_output=True, text=True, timeout=60)
 
 
 def script(path, text):
@@ -142,9 +138,7 @@ def test_a_python_without_venv_says_what_to_install(copy, tmp_path):
 def test_the_next_python_is_taken_when_one_lacks_venv(copy, tmp_path):
     bin = tools_without_python(tmp_path)
     script(bin / "python3.13", 'case "$*" in *ensurepip*) exit 1;; esac')
-    script(
-        bin / "python3.12", f'echo "3.12 $*" >> "{tmp_path}/calls"; case "$*" in *"-m venv"*) exit 1;; esac'
-    )
+    script(bin / "python3.12", f'echo "3.12 $*" >> "{tmp_path}/calls"; case "$*" in *"-m venv"*) exit 1;; esac')
     make(copy, "setup", path=str(bin))
     assert "3.12 -m venv --clear .venv" in (tmp_path / "calls").read_text()
 
@@ -204,9 +198,7 @@ def test_a_full_disk_is_named(copy):
 
 
 def test_a_source_archive_is_detected_once(copy):
-    told = make(
-        ready(copy, dvc=f'printf "[core]\\n    no_scm = true\\n" > "{copy}/.dvc/config.local"'), "scm"
-    )
+    told = make(ready(copy, dvc=f'printf "[core]\\n    no_scm = true\\n" > "{copy}/.dvc/config.local"'), "scm")
     assert told.returncode == 0, told.stderr
     assert "no git repository of its own" in told.stdout
     assert (copy / "calls").read_text() == "dvc config --local core.no_scm true\n"

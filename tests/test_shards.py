@@ -152,9 +152,7 @@ def test_every_photograph_stands_in_one_record(tree, written):
 def test_a_shard_is_a_sample_of_its_split(written):
     """Not by class, nor in the order of the names."""
     for number in range(6):
-        names = [
-            record["txt"].decode() for record in records((written / f"train-00000{number}.tar").read_bytes())
-        ]
+        names = [record["txt"].decode() for record in records((written / f"train-00000{number}.tar").read_bytes())]
         assert {name.split("/")[1] for name in names} == {"a", "b"} and names != sorted(names)
 
 
@@ -214,9 +212,7 @@ def test_a_long_photograph_loses_both_ends():
     assert abs(blue.mean() - 127.5) < 3 and 110 - 4 < blue.min() < blue.max() < 145 + 4
 
 
-@pytest.mark.parametrize(
-    ("size", "kind"), [((1024, 768), "noise"), ((768, 640), "noise"), ((1024, 768), "edges")]
-)
+@pytest.mark.parametrize(("size", "kind"), [((1024, 768), "noise"), ((768, 640), "noise"), ((1024, 768), "edges")])
 def test_a_large_photograph_is_decoded_smaller_and_looks_the_same(size, kind):
     rng = np.random.default_rng(0)
     rgb8 = rng.integers(0, 256, (size[1] // 16, size[0] // 16, 3), dtype=np.uint8)
@@ -295,9 +291,7 @@ def workers_of(process):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_one_line_and_a_killed_command_takes_its_workers_along(
-    slow_tree, slow_written, tmp_path
-):
+def test_a_killed_worker_is_one_line_and_a_killed_command_takes_its_workers_along(slow_tree, slow_written, tmp_path):
     process = start(*slow(slow_tree, tmp_path, workers=2))
     wait_for(lambda: list(tmp_path.glob("*.json")), process)
     workers_of(process)[0].kill()
@@ -411,9 +405,7 @@ def test_verify_names_each_fault(copy, capsys):
     overwrite(copy / "test-000001.tar", 700, b"?")
     assert main(["shards", "--verify", str(copy)]) == 1
     errors = capsys.readouterr().err
-    assert (
-        "train-000002.tar is missing" in errors and "val-000000.tar could not be read (5000 bytes" in errors
-    )
+    assert "train-000002.tar is missing" in errors and "val-000000.tar could not be read (5000 bytes" in errors
     assert "test-000001.tar: its bytes are not those that were written" in errors
     assert errors.count("\n") == 4
     assert main(["shards", "--verify", str(copy / "none")]) == 1
@@ -438,9 +430,7 @@ def same(ones, others):
 
 
 def test_an_epoch_has_every_photograph_once_and_each_its_own_order(shards):
-    stream = [
-        number for batch, _, skipped in taken(ShardStream(shards, "train", 16, 10), 12) for number in batch
-    ]
+    stream = [number for batch, _, skipped in taken(ShardStream(shards, "train", 16, 10), 12) for number in batch]
     epochs = stream[:40], stream[40:80], stream[80:]
     assert all(sorted(epoch) == list(range(40)) for epoch in epochs)
     assert len(set(map(tuple, epochs))) == 3
@@ -477,9 +467,7 @@ def test_ranks_and_workers_share_an_epoch(shards):
     seen = []
     for rank, count in enumerate((3, 2, 2)):
         stream = ShardStream(shards, "train", 8, 1, 4, rank, 3)
-        lengths = [
-            shards.splits["train"][number].count for _, number, _ in islice(stream._plan(rank, 3, 0), count)
-        ]
+        lengths = [shards.splits["train"][number].count for _, number, _ in islice(stream._plan(rank, 3, 0), count)]
         seen += [number for batch, _, _ in taken(stream, sum(lengths)) for number in batch]
     assert sorted(seen) == list(range(40))
     by_workers = taken(batches(shards, "train", 8, 1, 4, workers=2), 4)
@@ -490,17 +478,13 @@ def test_ranks_and_workers_share_an_epoch(shards):
 def test_a_start_reads_no_shard_that_it_skips(shards, monkeypatch):
     fetched = []
     original = Shards.fetch
-    monkeypatch.setattr(
-        Shards, "fetch", lambda self, shard: fetched.append(shard.name) or original(self, shard)
-    )
+    monkeypatch.setattr(Shards, "fetch", lambda self, shard: fetched.append(shard.name) or original(self, shard))
     taken(ShardStream(shards, "train", 8, 40, start=1000), 1)
     assert len(fetched) <= 10  # an epoch's seven, a border, and one ahead
 
 
 def test_squares_lie_anywhere_along_the_long_side(shards):
-    blue = [
-        photos[..., 2].float().mean((1, 2)) for _, photos, _ in taken(ShardStream(shards, "train", 16, 40), 5)
-    ]
+    blue = [photos[..., 2].float().mean((1, 2)) for _, photos, _ in taken(ShardStream(shards, "train", 16, 40), 5)]
     blue = torch.stack(blue).flatten()
     assert blue.min() < 105 and blue.max() > 150 and abs(blue.mean() - 127.5) < 5
     central = torch.cat([photos for photos, _, _ in once(shards, "train", 16, workers=0)])
@@ -564,15 +548,11 @@ def test_a_corrupt_record_is_replaced_by_the_next_and_a_start_stays_exact(copy, 
     following = [number for number in meant if number not in spoiled]
     for place, number in enumerate(flat):  # each in its place, or the next sound one
         assert number == next(later for later in meant[place:] + following if later not in spoiled)
-    assert [skipped for *_, skipped in whole] == [
-        sum(number in spoiled for number in batch) for batch, _, _ in sound
-    ]
+    assert [skipped for *_, skipped in whole] == [sum(number in spoiled for number in batch) for batch, _, _ in sound]
     for start in range(37):
         assert same(whole[start : start + 3], taken(ShardStream(broken, "train", 8, 3, start=start), 3))
     for workers in (0, 2):
-        found = [
-            (numbers(photos), skipped) for photos, _, skipped in once(broken, "train", 8, workers=workers)
-        ]
+        found = [(numbers(photos), skipped) for photos, _, skipped in once(broken, "train", 8, workers=workers)]
         assert sorted(sum((some for some, _ in found), [])) == sorted(set(range(40)) - spoiled)
         assert sum(skipped for _, skipped in found) == 4
 
@@ -626,9 +606,7 @@ def test_a_missing_shard_is_an_error_with_its_name_also_from_a_worker(copy):
         assert str(copy) in str(raised.value) and "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"version": 2}', '{"version": 1, "splits": {"train": 3}}']
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 2}', '{"version": 1, "splits": {"train": 3}}'])
 def test_a_broken_manifest_says_so(text, tmp_path):
     with pytest.raises(ShardError, match="there is no manifest.json at .* --out DIR"):
         open_shards(tmp_path)
@@ -802,7 +780,8 @@ def test_a_small_file_of_a_huge_photograph_and_impossible_labels_are_corrupt_rec
 
 class Unreliable(ThreadingHTTPServer):
     """Serves a folder, badly.  drops: how many answers are cut after `after` bytes; refusals: how many are
-    503; stalls: how many come too late."""
+    503; stalls: how many come too late.
+    """
 
     daemon_threads = True
 
@@ -954,9 +933,7 @@ def test_a_connection_that_drops_is_taken_up_again(written, serve, ranges):
     server.sent, server.drops = 0, 3
     assert shards.fetch(shard) == (written / shard.name).read_bytes()
     if ranges:  # from the byte reached
-        offsets = [
-            int(header[6:-1]) if header else 0 for path, header in server.asked if path.endswith(".tar")
-        ]
+        offsets = [int(header[6:-1]) if header else 0 for path, header in server.asked if path.endswith(".tar")]
         assert offsets == [0, 4000, 8000, 12000] and server.sent == shard.bytes
     server.drops = 10**6
     if ranges:  # always cut, but never in vain
@@ -1019,9 +996,7 @@ def test_training_and_once_over_http(written, shards, serve):
     for workers in (0, 2):
         ones = taken(batches(remote, "train", 8, 5, workers=workers, start=3), 6)
         assert same(ones, taken(batches(shards, "train", 8, 5, workers=workers, start=3), 6))
-        found = [
-            number for photos, *_ in once(remote, "train", 8, workers=workers) for number in numbers(photos)
-        ]
+        found = [number for photos, *_ in once(remote, "train", 8, workers=workers) for number in numbers(photos)]
         assert sorted(found) == list(range(40))
 
 
@@ -1073,9 +1048,7 @@ def test_data_from_shards_reports_what_is_corrupt(copy, serve, tmp_path, capsys)
     ]
     assert main([*arguments, "--train", "0", "--val", "4", "--test", "0"]) == 0
     printed = capsys.readouterr().out
-    assert (
-        "train: 37 photographs, 0 gray and 3 broken ones set aside" in printed and "val: 4 photo" in printed
-    )
+    assert "train: 37 photographs, 0 gray and 3 broken ones set aside" in printed and "val: 4 photo" in printed
     report = load_prepared(tmp_path / "data", "train").report
     assert report["settings"] == {"root": address} and report["source"] == "shards"
     assert report["rejected"][0]["reason"] == "a corrupt record of train-000000.tar"

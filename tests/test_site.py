@@ -27,9 +27,7 @@ def made_up_outputs(cell, count):
     if "figures.show(" in source:
         outputs.append({"output_type": "display_data", "metadata": {}, "data": {"text/html": [PICTURE]}})
     if "slider_demo" in source:
-        outputs.append(
-            {"output_type": "execute_result", "metadata": {}, "execution_count": count, "data": WIDGET}
-        )
+        outputs.append({"output_type": "execute_result", "metadata": {}, "execution_count": count, "data": WIDGET})
     return dict(cell, outputs=outputs, execution_count=count)
 
 
@@ -99,7 +97,13 @@ def test_sliders_become_a_note_and_warnings_are_left_out(site):
 def test_the_reference_says_what_the_code_says(site):
     pages = {path.stem: path.read_text() for path in (site / "reference").glob("*.html")}
     for page, names in {
-        "method": ("color.rgb_to_lab", "bins.ab_bins", "encoding.soft_encode", "prior.smooth", "decoding.annealed_mean"),
+        "method": (
+            "color.rgb_to_lab",
+            "bins.ab_bins",
+            "encoding.soft_encode",
+            "prior.smooth",
+            "decoding.annealed_mean",
+        ),
         "colorizer": ("colorizer.Colorizer.load", "colorizer.Colorizer.colorize", "colorizer.weights.load_weights"),
         "datasets": ("datasets.sources.open_source", "datasets.photographs.read_photo", "datasets.world.WorldSource"),
         "training": ("training.loop.train",),

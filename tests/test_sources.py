@@ -1,5 +1,6 @@
 """Sources of photographs: fixed and disjoint splits, prepared arrays, Imagenette from a server on this
-machine."""
+machine.
+"""
 
 import hashlib
 import io
@@ -115,9 +116,7 @@ def test_copies_go_to_one_split(tmp_path):
 
 
 def test_given_splits_are_kept_and_copies_leave_training(tmp_path):
-    names = [
-        f"{split}/{kind}/{number}.png" for split in SPLITS for kind in ("cat", "dog") for number in range(4)
-    ]
+    names = [f"{split}/{kind}/{number}.png" for split in SPLITS for kind in ("cat", "dog") for number in range(4)]
     files = {name: index for index, name in enumerate(names)}
     files["train/cat/copy of test.jpg"] = files["val/cat/copy of test.jpg"] = files["test/dog/1.png"]
     files["train/cat/copy of val.jpg"] = files["val/dog/2.png"]
@@ -132,9 +131,7 @@ def test_given_splits_are_kept_and_copies_leave_training(tmp_path):
 
 
 def test_train_and_val_only_gives_test_and_a_carved_val(tmp_path):
-    train = {
-        f"train/{kind}/{number}.png": number + 1000 * (kind == "b") for kind in "ab" for number in range(200)
-    }
+    train = {f"train/{kind}/{number}.png": number + 1000 * (kind == "b") for kind in "ab" for number in range(200)}
     test = {f"val/a/{number}.png": number + 5000 for number in range(5)}
     source = FolderSource(write(tmp_path, train | test))
     names = names_by_split(source)
@@ -147,9 +144,7 @@ def test_train_and_val_only_gives_test_and_a_carved_val(tmp_path):
 def imagenet_like(root, per_class):
     """60 photographs in train/; in val/ as many of each class as it says."""
     train = {
-        f"train/{kind}/{number}.png": number + 100 * place
-        for place, kind in enumerate("abc")
-        for number in range(20)
+        f"train/{kind}/{number}.png": number + 100 * place for place, kind in enumerate("abc") for number in range(20)
     }
     other = {
         f"val/{kind}/{number}.png": 1000 + number + 100 * place
@@ -174,9 +169,7 @@ def test_held_out_photographs_are_drawn_from_the_other_folder(tmp_path, per_clas
     assert all(name.startswith("val/") for name in names["val"] + names["test"])
     assert np.bincount([item.label for item in source.items("val")]).tolist() == classes_in_val
     counts = [len(names[split]) for split in ("val", "test")]
-    assert (
-        counts == [held_out] * 2 if held_out < 100 else sum(counts) == 9 and abs(counts[0] - counts[1]) == 1
-    )
+    assert counts == [held_out] * 2 if held_out < 100 else sum(counts) == 9 and abs(counts[0] - counts[1]) == 1
     assert names == names_by_split(open_source("folder", **source.settings))
     (tmp_path / "test").mkdir()  # a third folder: its own splits again
     write(tmp_path, {"test/a/1.png": 5000})
@@ -225,9 +218,7 @@ def test_folder_errors_say_what_to_do(tmp_path):
         source.items(empty)
     with pytest.raises(ValueError, match="train, val, test"):
         source.items("validation")
-    given_folders = FolderSource(
-        write(tmp_path / "given", {"train/1.png": 1, "val/note.txt": b"", "test/2.png": 2})
-    )
+    given_folders = FolderSource(write(tmp_path / "given", {"train/1.png": 1, "val/note.txt": b"", "test/2.png": 2}))
     with pytest.raises(SourceError, match="val split .* its folders are train/, val/, test/"):
         given_folders.items("val")
 
@@ -240,9 +231,7 @@ def test_bundled_photographs_need_no_network(monkeypatch):
     source = BundledSource()
     names = [item.name for split in SPLITS for item in source.items(split)]
     assert len(set(names)) == len(names) == 8
-    assert {split for split in SPLITS for item in source.items(split) if "motorcycle" in item.name} == {
-        "train"
-    }
+    assert {split for split in SPLITS for item in source.items(split) if "motorcycle" in item.name} == {"train"}
     assert all(is_colorful(source.read(item)) for split in SPLITS for item in source.items(split))
     legacy = bundled_legacy()
     assert all(gray.dtype == np.uint8 and gray.ndim == 2 for _, gray in legacy)
@@ -376,7 +365,8 @@ def test_malicious_or_broken_archive_leaves_nothing(tmp_path, kind):
 
 class MadeSource(Source):
     """Photographs from memory: number % 7 == 3 is gray, number % 11 == 5 is broken; three classes, one of
-    them rare."""
+    them rare.
+    """
 
     name, classes = "made", ("a", "b", "c")
 
@@ -408,11 +398,7 @@ def test_prepare_keeps_colour_and_counts_the_rest(tmp_path):
     assert {"name": "005", "reason": "broken on purpose"} in report["rejected"]
     assert sorted(os.listdir(tmp_path)) == ["train.json", "train.npy"]
     again = load_prepared(tmp_path, "train")
-    assert (
-        again.names == result.names
-        and isinstance(again.photos, np.memmap)
-        and not again.photos.flags.writeable
-    )
+    assert again.names == result.names and isinstance(again.photos, np.memmap) and not again.photos.flags.writeable
 
 
 def test_limit_takes_the_first_of_the_whole_spread_over_classes(tmp_path):

@@ -17,8 +17,7 @@ from repro.datasets.world import WorldSource
 from repro.study import statistics
 from repro.study.database import StoreError, read_rows
 from repro.study.folder import StudyError, load_study
-from repro.study.plan import counts_for
-from repro.study.plan import draw_plan
+from repro.study.plan import counts_for, draw_plan
 from repro.study.simulate import Raters, differences, simulate, true_rates
 from repro.study.statistics import (
     catch_cost,
@@ -122,9 +121,7 @@ def test_the_fingerprint_is_that_of_pixels_and_settings(truth, tmp_path):
 def test_a_gray_picture_differs_by_the_chroma():
     red = np.full((4, 4, 3), (255, 0, 0), np.uint8)
     gray = np.full((4, 4, 3), 128, np.uint8)
-    assert color_difference(red, gray) == pytest.approx(
-        np.hypot(80.09, 67.20), abs=0.05
-    )  # sRGB red's a and b
+    assert color_difference(red, gray) == pytest.approx(np.hypot(80.09, 67.20), abs=0.05)  # sRGB red's a and b
     assert color_difference(red, red) == 0
 
 
@@ -438,9 +435,7 @@ def test_a_study_worked_by_hand():
     assert fooled(rows_of(WORKED), least_answers=2)[0].raters == 4
     random = random_fooled(rows_of(WORKED))
     assert (random.share, random.raters, random.trials) == (3 / 16, 4, 16)
-    assert "left out: 1 who failed the catch trials, 1 who did not finish" in statistics.table(
-        [full], "human"
-    )
+    assert "left out: 1 who failed the catch trials, 1 who did not finish" in statistics.table([full], "human")
 
 
 def test_no_answers_are_no_result():

@@ -42,9 +42,7 @@ def sitting(browser, truth, tmp_path):
             page = opened.new_page()
             page.set_default_timeout(20000)
             page.on("pageerror", lambda error: errors.append(str(error)))
-            page.on(
-                "console", lambda message: errors.append(message.text) if message.type == "error" else None
-            )
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
             page.goto(address)
             page.wait_for_selector("#welcome:not([hidden])")
             return page, store
@@ -232,9 +230,7 @@ def test_a_tab_that_was_hidden_shows_the_pair_again(sitting):
     page.keyboard.press("Enter")
     page.wait_for_selector("#trial:not([hidden])")
     page.wait_for_timeout(700)
-    page.evaluate(
-        "document.dispatchEvent(new Event('visibilitychange'))"
-    )  # as when a tab is left and found again
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when a tab is left and found again
     ready(page)
     page.keyboard.press("1")
     page.wait_for_selector("#told:not([hidden])")

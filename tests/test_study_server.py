@@ -125,7 +125,8 @@ def test_nothing_else_is_served(serve, path):
 
 def test_no_reply_tells_which_picture_is_the_fake(serve, study):
     """Over whole sittings: keys, lengths and headers of truth and fake are the same, and the first address is
-    the fake as often as the second."""
+    the fake as often as the second.
+    """
     client = serve()
     seen, pictures = set(), []
     for _ in range(6):
@@ -179,9 +180,7 @@ def test_foreign_and_later_pictures_are_refused(serve, tmp_path):
     client = serve()
     rater, state = join(client)
     _, other = join(client)
-    later = sqlite3.connect(tmp_path / "answers.sqlite").execute(
-        "SELECT first, second FROM trials WHERE number > 2"
-    )
+    later = sqlite3.connect(tmp_path / "answers.sqlite").execute("SELECT first, second FROM trials WHERE number > 2")
     for address in [*other["pictures"], *chain(*later), "0" * 32]:
         reply = client.get(f"/api/picture/{address}", headers=rater)
         if reply.status_code == 429:
@@ -273,9 +272,7 @@ def test_a_disk_that_takes_nothing_is_said_and_nothing_is_acknowledged(serve, tm
     look(client, rater, state)
     blocker = sqlite3.connect(tmp_path / "answers.sqlite")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            Store, "_keep", lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError("disk is full"))
-        )
+        patch.setattr(Store, "_keep", lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError("disk is full")))
         reply = client.post("/api/answer", json=answer_of(state), headers=rater)
     assert reply.status_code == 503 and "sent again" in reply.json()["error"]
     assert blocker.execute("SELECT COUNT(*) FROM answers").fetchone()[0] == 0
@@ -288,7 +285,9 @@ def test_a_disk_that_takes_nothing_is_said_and_nothing_is_acknowledged(serve, tm
 # ---- made to do harm ----
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "10.1.2.3:{port}", "localhost.evil.example", "", "[", "a b"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "10.1.2.3:{port}", "localhost.evil.example", "", "[", "a b"]
+)
 def test_a_name_that_leads_here_by_deceit_is_refused(serve, host):
     client = serve()
     for method, path in (("GET", "/"), ("GET", "/api/study"), ("POST", "/api/join")):
@@ -501,9 +500,7 @@ def test_sixty_raters_and_a_server_killed_in_the_middle(tmp_path):
     query = "SELECT rater, number, CASE choice WHEN 0 THEN first ELSE second END FROM answers JOIN trials USING (rater, number)"
     kept = Counter(choice for *_, choice in db.execute(query))
     lost = set(acknowledged.values()) - set(kept)
-    print(
-        f"{raters} raters, {len(kept)} answers, killed at {killed_at[0]}, lost {len(lost)}, {seconds:.1f} s"
-    )
+    print(f"{raters} raters, {len(kept)} answers, killed at {killed_at[0]}, lost {len(lost)}, {seconds:.1f} s")
     assert not lost and set(kept.values()) == {1}
     assert len(kept) == len(acknowledged) == planned and len(killed_at) == 1
     assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"

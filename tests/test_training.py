@@ -83,7 +83,8 @@ def test_weight_decay_is_converted_for_a_mean_loss():
 
 def test_converted_decay_does_what_the_release_does():
     """One parameter vector, a loss summed over 9 pixels with decay d: Adam makes the same steps on the mean
-    with d / 9."""
+    with d / 9.
+    """
     targets = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
     ends = []
     for divisor in (1, 9):
@@ -134,9 +135,7 @@ def test_wrong_settings_are_named(change, message):
 
 def test_the_key_tells_settings_apart():
     changes = {"seed": 1}, {"schedule": "0:1e-3"}, {"objective": "regression"}, {}
-    assert (
-        len({replace(TINY, **change).key() for change in changes}) == 4 and TINY.key() == replace(TINY).key()
-    )
+    assert len({replace(TINY, **change).key() for change in changes}) == 4 and TINY.key() == replace(TINY).key()
     assert TINY.key().startswith("classification-")
 
 
@@ -145,7 +144,8 @@ def test_the_key_tells_settings_apart():
 
 def test_cosine_by_hand():
     """100 steps: rise over 2 (half, whole), then from the peak down; half-way at 2 + 49 the cosine is 0, so
-    half the peak."""
+    half the peak.
+    """
     assert [learning_rate("cosine 2e-3", step, 100) for step in (0, 1, 2, 51)] == pytest.approx(
         [1e-3, 2e-3, 2e-3, 1e-3]
     )
@@ -325,15 +325,11 @@ def test_targets_are_every_fourth_pixel(photos):
 
 def test_initializations(photos):
     names = "he", "gaussian"
-    networks = {
-        name: build_network(replace(TINY, width=0.25, initialization=name), goal(), photos) for name in names
-    }
+    networks = {name: build_network(replace(TINY, width=0.25, initialization=name), goal(), photos) for name in names}
     weight = lambda name: networks[name].layers["conv4_2"][0].weight
     assert float(weight("gaussian").detach().std()) == pytest.approx(0.01, rel=0.05)
     assert float(weight("he").detach().std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.05)
-    assert all(
-        (layer[0].bias == 0).all() for network in networks.values() for layer in network.layers.values()
-    )
+    assert all((layer[0].bias == 0).all() for network in networks.values() for layer in network.layers.values())
 
 
 def saved(folder, width=TINY.width, objective="rebalanced"):
@@ -439,9 +435,7 @@ def test_a_run_leaves_weights_curve_and_history(finished):
     ]
     assert [int(row["step"]) for row in rows] == [row["step"] for row in result.history] == [2, 4, 6]
     assert all(0 <= row["auc"] <= 1 and 0 <= row["auc_rebalanced"] <= 1 for row in result.history)
-    assert lines[0].startswith(
-        "classification: starting, 6 steps of 4 crops of 16 px from 24 photographs, width 0.03"
-    )
+    assert lines[0].startswith("classification: starting, 6 steps of 4 crops of 16 px from 24 photographs, width 0.03")
     assert any("step 6/6" in line and "photographs/s" in line for line in lines)
 
 
@@ -484,17 +478,14 @@ def test_the_loss_falls(photos, held_out, tmp_path, objective):
     assert history[1]["training_loss"] < 0.95 * history[0]["training_loss"]
 
 
-def test_accumulation_makes_the_same_step_where_statistics_do_not_matter(
-    photos, held_out, tmp_path, monkeypatch
-):
+def test_accumulation_makes_the_same_step_where_statistics_do_not_matter(photos, held_out, tmp_path, monkeypatch):
     """Two parts of four photographs, or all eight at once: the gradients add up, on a network without batch
-    normalisation."""
+    normalisation.
+    """
     found = {}
     for parts in (1, 2):
         settings = replace(TINY, batch=8, accumulate=parts, steps=1, validate_every=1)
-        run = loop.Run(
-            photos, held_out, settings, goal(), tmp_path / str(parts), quiet, 1, open_fabric("cpu")
-        )
+        run = loop.Run(photos, held_out, settings, goal(), tmp_path / str(parts), quiet, 1, open_fabric("cpu"))
         for layer in run.network.layers.values():
             if len(layer) == 3:
                 layer[2] = torch.nn.Identity()
@@ -522,15 +513,13 @@ def test_the_input_is_one_graph_that_asks_no_value(photos, held_out, tmp_path, o
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler"
-)
+@pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
 def test_compiled_training_learns_the_same(photos, held_out, tmp_path):
     settings = replace(TINY, steps=4, validate_every=4)
     losses = [
-        train(
-            photos, held_out, replace(settings, compiled=compiled), goal(), tmp_path / str(compiled), quiet
-        ).history[-1]["validation_loss"]
+        train(photos, held_out, replace(settings, compiled=compiled), goal(), tmp_path / str(compiled), quiet).history[
+            -1
+        ]["validation_loss"]
         for compiled in (False, True)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
@@ -599,9 +588,7 @@ def test_time_before_an_interruption_counts(photos, held_out, tmp_path, monkeypa
 
 def test_kmeans_and_automatic_precision_run(photos, held_out, tmp_path):
     settings = replace(TINY, initialization="kmeans", precision="auto", crop=32, steps=2)
-    assert np.isfinite(
-        train(photos, held_out, settings, goal(), tmp_path, quiet).history[-1]["validation_loss"]
-    )
+    assert np.isfinite(train(photos, held_out, settings, goal(), tmp_path, quiet).history[-1]["validation_loss"])
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------
@@ -646,16 +633,12 @@ def test_a_loss_that_is_no_number_stops_the_run(photos, held_out, tmp_path, monk
 def test_too_high_a_rate_is_told_as_such(photos, held_out, tmp_path, validate_every, objective):
     """Whether training or validation meets it first."""
     settings = replace(TINY, objective=objective, schedule="0:1e30", validate_every=validate_every)
-    with pytest.raises(
-        TrainingDiverged, match=r"became (nan|inf) at step \d, learning rate 1e\+30; no checkpoint yet"
-    ):
+    with pytest.raises(TrainingDiverged, match=r"became (nan|inf) at step \d, learning rate 1e\+30; no checkpoint yet"):
         train(photos, held_out, settings, goal(settings), tmp_path, quiet)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "schedule", ["0:-1e-3", "0:nan", "0:inf", "cosine -1", "cosine nan", "0:1e-3 5:1e-4 5:1e-5"]
-)
+@pytest.mark.parametrize("schedule", ["0:-1e-3", "0:nan", "0:inf", "cosine -1", "cosine nan", "0:1e-3 5:1e-4 5:1e-5"])
 def test_a_rate_must_be_a_number_and_steps_must_rise(schedule):
     with pytest.raises(ValueError, match="schedule"):
         learning_rate(schedule, 0, 10)

@@ -1,5 +1,6 @@
 """Weights on disk: what is written comes back, what is not ours is refused, and nothing half-written is ever
-seen."""
+seen.
+"""
 
 import json
 import multiprocessing
@@ -39,11 +40,7 @@ def test_round_trip(saved, bins):
     image = torch.rand(2, 1, 16, 24) * 100
     assert torch.equal(loaded(image), network(image))
     assert not loaded.training and all(p.requires_grad for p in loaded.parameters())
-    assert (
-        header["objective"] == "classification"
-        and header["short_side"] == 64
-        and header["scores"] == {"auc": 0.9}
-    )
+    assert header["objective"] == "classification" and header["short_side"] == 64 and header["scores"] == {"auc": 0.9}
     assert extra.keys() == {"adam.0.step"} and extra["adam.0.step"] == 3
 
 
@@ -135,9 +132,7 @@ def test_a_truncated_file(saved, bins, share):
         read_header(path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"\x89PNG\r\n\x1a\n" * 100, b"\xff" * 4096, os.urandom(4096), b'{"a": 1}']
-)
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" * 100, b"\xff" * 4096, os.urandom(4096), b'{"a": 1}'])
 def test_garbage(tmp_path, bins, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(WeightsError, match="not a weights file"):
@@ -162,7 +157,8 @@ def test_safetensors_of_another_project(tmp_path, bins, metadata):
 )
 def test_a_header_that_does_not_fit_its_tensors(saved, tmp_path, bins, change):
     """A header that lies about its width costs no memory: shapes are compared before anything is
-    allocated."""
+    allocated.
+    """
     save_file({"network.weight": torch.zeros(3)}, tmp_path / "x", {"repro": json.dumps(OURS | change)})
     with pytest.raises(WeightsError, match="do not fit a network of width|width must be|has 2 outputs"):
         load_weights(tmp_path / "x", bins)

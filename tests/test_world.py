@@ -12,9 +12,7 @@ from repro.datasets.world.table import JITTER, JITTER_LIMIT
 
 MANY = [thing for thing in THINGS if len(thing.colours) > 1]
 # A lattice of spacing 10 as the paper's, wider than sRGB: these tests stand on nothing above them.
-BINS = np.stack(np.meshgrid(np.arange(-110, 111, 10), np.arange(-110, 111, 10), indexing="ij"), -1).reshape(
-    -1, 2
-)
+BINS = np.stack(np.meshgrid(np.arange(-110, 111, 10), np.arange(-110, 111, 10), indexing="ij"), -1).reshape(-1, 2)
 
 
 def encode(ab):
@@ -48,9 +46,7 @@ def instances_of(scenes, name):
 @pytest.mark.parametrize("thing", THINGS, ids=NAMES)
 def test_every_colour_is_in_gamut_over_the_whole_lightness_range(thing):
     """Otherwise clipping would move lightness and ab, and the distribution would no longer be the table's."""
-    reach = torch.tensor(
-        [[a, b] for a in (-JITTER_LIMIT, 0, JITTER_LIMIT) for b in (-JITTER_LIMIT, 0, JITTER_LIMIT)]
-    )
+    reach = torch.tensor([[a, b] for a in (-JITTER_LIMIT, 0, JITTER_LIMIT) for b in (-JITTER_LIMIT, 0, JITTER_LIMIT)])
     ab = torch.as_tensor(thing.ab).float()[:, None] + reach
     for lightness in torch.linspace(*thing.lightness, 17):
         lab = torch.cat((torch.full((*ab.shape[:2], 1), lightness.item()), ab), -1)

@@ -50,7 +50,9 @@ def numbers(value):
         try:
             value = np.array([numbers(one) for one in value])
         except ValueError as error:
-            raise ValueError(str(error) if str(error).startswith("holds ") else "holds rows of different lengths") from None
+            raise ValueError(
+                str(error) if str(error).startswith("holds ") else "holds rows of different lengths"
+            ) from None
     elif isinstance(value, str | bytes | dict | set | frozenset) or callable(value) or value is None:
         raise ValueError(f"holds {_kind(value)}")
     try:

@@ -110,7 +110,9 @@ def write_all(notebooks, force=False):
     kept = [path for path in notebooks if path.exists() and not force and edited(path)]
     if kept:
         more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
-        raise FileExistsError(f"{kept[0]}{more} was edited since it was made; name another folder, or add --force to lose that")
+        raise FileExistsError(
+            f"{kept[0]}{more} was edited since it was made; name another folder, or add --force to lose that"
+        )
     for path, notebook in notebooks.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())

@@ -136,7 +136,7 @@ def takes(function, parameters):
 
 
 def students_line(error):
-    """"line 3: ...", the last of the student's own lines on the way to an error, or ""."""
+    """ "line 3: ...", the last of the student's own lines on the way to an error, or ""."""
     return getattr(error, "where", None) or _last_of_student(traceback.extract_tb(error.__traceback__))
 
 
@@ -160,4 +160,6 @@ def one_line(error):
     except Exception:  # a class of the student's own
         said = ""
     said = said.strip().split("\n")[0].split(". ")[0].rstrip(".:")
-    return textwrap.shorten(f"{type(error).__name__}: {said}" if said else type(error).__name__, 150, placeholder=" ...")
+    return textwrap.shorten(
+        f"{type(error).__name__}: {said}" if said else type(error).__name__, 150, placeholder=" ..."
+    )

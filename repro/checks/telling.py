@@ -92,7 +92,9 @@ def _made(told, sheet, tried):
 
 def _not_finite(sheet, outcome):
     try:
-        return outcome.error is None and not all(np.isfinite(one).all() for one in parts(outcome.result, len(sheet.results)))
+        return outcome.error is None and not all(
+            np.isfinite(one).all() for one in parts(outcome.result, len(sheet.results))
+        )
     except ValueError:
         return False
 

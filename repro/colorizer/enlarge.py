@@ -71,7 +71,8 @@ def guided(ab, lightness, radius=4, epsilon=10.0):
 
 def interpolation(length, count, step=STRIDE, first=0, end=None):
     """Linear interpolation from `count` values, at every `step`-th pixel of the small copy, to `length` pixels, or to those
-    from `first` to before `end`: (length, count)."""
+    from `first` to before `end`: (length, count).
+    """
     pixels = torch.arange(first, length if end is None else min(end, length))
     position = ((pixels + 0.5) * (step * count / length) - 0.5) / step  # in units of values
     position = position.clamp(0, count - 1)

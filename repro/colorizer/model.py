@@ -86,7 +86,8 @@ class Colorizer:
 
     def decode(self, output, decoding=None, temperature=None):
         """Raw output to ab (N, 2, h/4, w/4).  A regression's output already is ab; decoding and temperature
-        do not touch it."""
+        do not touch it.
+        """
         decoding_name = decoding or self.decoding
         if decoding_name not in DECODINGS:
             raise ValueError(f"no decoding {decoding_name!r}; there are {', '.join(DECODINGS)}")
@@ -144,12 +145,15 @@ class Colorizer:
         """What a record of figures should say of the model, from its file and its settings here."""
         known = ("network", "settings", "trained_on", "step", "photos")
         chosen = "short_side", "decoding", "temperature", "guided", "mirrored", "as_scan"
-        return {name: getattr(self, name) for name in chosen} | {name: self.header[name] for name in known if name in self.header}
+        return {name: getattr(self, name) for name in chosen} | {
+            name: self.header[name] for name in known if name in self.header
+        }
 
 
 def trained_models(pipeline=False):
     """{objective: Colorizer} of every model that there is, in the paper's order.  Raises FileNotFoundError if
-    there is none."""
+    there is none.
+    """
     models = {}
     for name in NAMES:
         try:
@@ -160,7 +164,7 @@ def trained_models(pipeline=False):
             missing = error
     if not models:
         raise missing
-    if any(model.network.kind != "paper" for model in models.values()):
+    if any(model.network.kind == "encoder" for model in models.values()):
         print(f"These models are {MODELS['encoder']}: no evidence for the paper's claims.")
     return models
 
@@ -169,7 +173,9 @@ def _as_rgb8(photo):
     if isinstance(photo, Image.Image) and photo.mode in ("1", "P", "CMYK", "YCbCr", "HSV"):  # no gray, no RGB
         photo = photo.convert("RGBA" if photo.has_transparency_data else "RGB")
     if isinstance(photo, Image.Image) and photo.mode not in ("L", "RGB"):
-        raise ValueError(f"a Pillow image of mode {photo.mode} cannot be coloured; convert it to RGB first, or read its file with read_photo")
+        raise ValueError(
+            f"a Pillow image of mode {photo.mode} cannot be coloured; convert it to RGB first, or read its file with read_photo"
+        )
     photo = np.asarray(photo)
     if (
         photo.dtype != np.uint8
@@ -185,7 +191,8 @@ def shrink(photo, short_side):
     """The small copy: short side about `short_side`, both sides multiples of 8, at most 4 times as long as
     wide.
 
-    Pillow's `resize` with a `reducing_gap`, bit for bit, without its copy of the whole."""
+    Pillow's `resize` with a `reducing_gap`, bit for bit, without its copy of the whole.
+    """
     height, width = photo.shape[:2]
     scale = min(short_side / min(height, width), LONGEST * short_side / max(height, width))
     rounded = lambda side: max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE)

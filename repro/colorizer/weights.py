@@ -1,5 +1,6 @@
 """Weights on disk: safetensors with their settings in the header, so that nothing unpickles and nothing is
-guessed."""
+guessed.
+"""
 
 import json
 from pathlib import Path
@@ -77,9 +78,7 @@ def save_weights(path, network, objective, extra_tensors=None, **settings):
         "bins": fingerprint(objective.bins),
         **settings,
     }
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()} | (
-        extra_tensors or {}
-    )
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()} | (extra_tensors or {})
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomically(path, save(tensors, {"repro": json.dumps(header)}))
 
@@ -105,7 +104,8 @@ def halve(source, target, **settings):
 
 def read_header(path):
     """The settings in a weights file's header, a dict.  Raises WeightsError if it is no weights file of
-    ours."""
+    ours.
+    """
     return _read(path, tensors=False)[0]
 
 
@@ -167,7 +167,8 @@ def _read(path, tensors=True):
 
 def _checked_header(header):
     """The header with its values in their types.  Raises SettingsError for what cannot be, KeyError for what
-    is missing."""
+    is missing.
+    """
     if not isinstance(header, dict):
         raise TypeError(f"the header must be settings by name, got a {type(header).__name__}")
     if missing := REQUIRED.keys() - header.keys():

@@ -22,9 +22,7 @@ def add(commands):
         description="Colour photographs, at their full size. Nothing that is there is written over. The same "
         "command given again goes on where it was.",
     )
-    command.add_argument(
-        "photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="folders are searched for photographs"
-    )
+    command.add_argument("photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="folders are searched for photographs")
     command.add_argument(
         "--out", required=True, metavar="DIR", help="where the coloured ones are written; made if missing"
     )

@@ -14,9 +14,7 @@ def add(commands):
         description="Prepare photographs as section data of params.yaml says; an option here goes before it.",
     )
     command.add_argument("--source", help="world, bundled, folder, imagenette or shards")
-    command.add_argument(
-        "--folder", help="of photographs, for --source folder; or folder or URL, for shards"
-    )
+    command.add_argument("--folder", help="of photographs, for --source folder; or folder or URL, for shards")
     command.add_argument("--size", type=int, help="side of the prepared squares, pixels")
     command.add_argument("--train", type=int, help="photographs to train on, at most; 0: all")
     command.add_argument("--val", type=int, help="to validate on, at most; 0: all")
@@ -32,7 +30,8 @@ def add(commands):
 
 def data(options):
     """Prepare the three splits of a source; what was set aside is printed with its reason, and what the
-    photographs cannot teach or tell."""
+    photographs cannot teach or tell.
+    """
     from repro.datasets.advice import advice
     from repro.datasets.sources import SPLITS, SourceError, open_source, prepare
     from repro.files import overheard
@@ -71,7 +70,8 @@ def _changes(options):
 
 def _study(photographs, settings):
     """What the study of page 08 will be.  Raises ValueError where the photographs are too few for one, so that
-    nothing is trained in vain; where so few were asked for, that is a warning."""
+    nothing is trained in vain; where so few were asked for, that is a warning.
+    """
     from repro.study.plan import LEAST, counts_for
 
     wanted = settings.realism

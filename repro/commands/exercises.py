@@ -18,7 +18,9 @@ def add(commands):
         help="write DIR/handout for students, with checks but without solutions, and DIR/teacher with everything",
     )
     where.add_argument("--nbgrader", metavar="DIR", help="write DIR/source/<exercise>/, for a graded course")
-    command.add_argument("--answers", action="store_true", help="with --course: students get solutions and answers, folded")
+    command.add_argument(
+        "--answers", action="store_true", help="with --course: students get solutions and answers, folded"
+    )
     command.add_argument("--force", action="store_true", help="write over notebooks that somebody edited")
     command.set_defaults(run=exercises)
 

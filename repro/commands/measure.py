@@ -74,11 +74,10 @@ def read_set(name, folder, size=None, limit=None):
     import numpy as np
 
     from repro.datasets.finding import find_photos
-    from repro.datasets.folder import SourceError, spread
-    from repro.datasets.photographs import PhotoError, center_square, is_colorful, read_photo
+    from repro.datasets.folder import SourceError
+    from repro.datasets.photographs import center_square
     from repro.datasets.sources import Item
     from repro.evaluation.held_out import HeldOut
-    from repro.files import overheard
 
     folder = Path(folder).expanduser()
     if not folder.is_dir():
@@ -88,6 +87,20 @@ def read_set(name, folder, size=None, limit=None):
     items = [
         Item(path.relative_to(folder).as_posix(), label_of.get(path.parent.name, -1)) for path in find_photos(folder)
     ]
+    photos, kept = colour_photographs(folder, items, limit)
+    if len(kept) < 2:
+        raise SourceError(f"{len(kept)} colour photographs in {folder}; at least two are needed")
+    size = size or min(min(photo.shape[:2]) for photo in photos)
+    squares = np.stack([center_square(photo, size) for photo in photos])
+    return HeldOut(name, squares, [item.name for item in kept], [item.label for item in kept], classes)
+
+
+def colour_photographs(folder, items, limit):
+    """`(photographs, their items)`: the first `limit` in colour of a folder's `items`, each other one set aside by name."""
+    from repro.datasets.folder import spread
+    from repro.datasets.photographs import PhotoError, is_colorful, read_photo
+    from repro.files import overheard
+
     photos, kept, gray = [], [], 0
     for item in spread(items):
         try:
@@ -105,16 +118,13 @@ def read_set(name, folder, size=None, limit=None):
             break
     if gray:
         say(f"set aside: {gray} gray photographs of {folder}", sys.stderr)
-    if len(kept) < 2:
-        raise SourceError(f"{len(kept)} colour photographs in {folder}; at least two are needed")
-    size = size or min(min(photo.shape[:2]) for photo in photos)
-    squares = np.stack([center_square(photo, size) for photo in photos])
-    return HeldOut(name, squares, [item.name for item in kept], [item.label for item in kept], classes)
+    return photos, kept
 
 
 def as_csv(rows):
     """Rows (dicts) as a gzipped CSV file, figures to five digits, arrays left out; the same bytes for the same
-    rows."""
+    rows.
+    """
     import numpy as np
 
     text = io.StringIO()
@@ -124,5 +134,3 @@ def as_csv(rows):
     for row in rows:
         writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
     return gzip.compress(text.getvalue().encode(errors="backslashreplace"), mtime=0)
-
-

@@ -32,9 +32,7 @@ def add(commands):
         action="store_false",
         help="do not look for copies between the splits, which reads the end of nearly every file",
     )
-    command.add_argument(
-        "--verify", metavar="DIR_OR_URL", help="check finished shards against their manifest"
-    )
+    command.add_argument("--verify", metavar="DIR_OR_URL", help="check finished shards against their manifest")
     command.set_defaults(run=shards)
 
 

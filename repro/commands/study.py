@@ -21,9 +21,7 @@ def add(commands):
         ("results", results, "print the share fooled of each method"),
     ):
         action = actions.add_parser(name, help=says, description=says.capitalize() + ".")
-        action.add_argument(
-            "--folder", default=str(paths.OUTPUTS / "study"), metavar="DIR", help="of the study"
-        )
+        action.add_argument("--folder", default=str(paths.OUTPUTS / "study"), metavar="DIR", help="of the study")
         _OPTIONS[name](action)
         action.set_defaults(run=_guarded(run))
 
@@ -134,9 +132,7 @@ def _guarded(run):
 def _serve_options(action):
     action.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets the whole network take part")
     action.add_argument("--port", type=int, default=8765, help="default 8765; 0: any free one")
-    action.add_argument(
-        "--public-url", metavar="URL", help="the address to print, when a proxy stands before it"
-    )
+    action.add_argument("--public-url", metavar="URL", help="the address to print, when a proxy stands before it")
     action.add_argument("--raters", type=int, default=1000, help="close the study to more than so many")
     action.add_argument("--joins-per-minute", type=float, default=120, help="of all together, default 120")
     _store_option(action)
@@ -149,9 +145,7 @@ def _simulate_options(action):
 
 
 def _rows_options(action):
-    action.add_argument(
-        "--simulated", action="store_true", help="the simulated raters' answers, not people's"
-    )
+    action.add_argument("--simulated", action="store_true", help="the simulated raters' answers, not people's")
     _store_option(action)
 
 

@@ -40,7 +40,8 @@ def add(commands):
 
 def run_train(options):
     """Train; returns the exit code: 0 when finished, 143 after SIGTERM, 1 with one line that says what is
-    wrong."""
+    wrong.
+    """
     from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
     from repro.training.checkpoints import CheckpointError

@@ -117,7 +117,9 @@ def _not_readable(page, why=""):
     photometric = getattr(page.photometric, "name", page.photometric)
     compression = getattr(page.compression, "name", page.compression)
     kind = f"{channels}{page.bitspersample} bits {_NAMES.get(page.sampleformat, '')} ({photometric}, compression {compression})"
-    return f"a TIFF of {kind} cannot be read{', as ' + why if why else ''}; save it as RGB or gray of 8 or 16 bits first"
+    return (
+        f"a TIFF of {kind} cannot be read{', as ' + why if why else ''}; save it as RGB or gray of 8 or 16 bits first"
+    )
 
 
 # ---- the range of samples ----
@@ -132,7 +134,9 @@ def to_unit(samples, name, bits=None, stated=None):
         samples = np.nan_to_num(samples, nan=0, posinf=0, neginf=0)
     black, white, guess = black_and_white(samples, bits, stated)
     if guess:
-        warnings.warn(f"{name}: the file does not say its range; {black:g} is read as black, {white:g} as white", PhotoWarning, 3)
+        warnings.warn(
+            f"{name}: the file does not say its range; {black:g} is read as black, {white:g} as white", PhotoWarning, 3
+        )
     return ((samples.astype(np.float32) - np.float32(black)) * np.float32(1 / (white - black))).clip(0, 1)
 
 

@@ -22,7 +22,8 @@ class SourceError(Exception):
 @dataclass(frozen=True, order=True)
 class Item:
     """One photograph of a source.  name: unique within the source; label: index into its classes, -1 if
-    none."""
+    none.
+    """
 
     name: str
     label: int = -1
@@ -30,7 +31,8 @@ class Item:
 
 class Source:
     """What every source has.  A source that paints instead of reading offers bulk(split, size, limit)
-    besides."""
+    besides.
+    """
 
     name = "source"
     classes: tuple[str, ...] = ()  # empty when the photographs bear no labels
@@ -92,14 +94,10 @@ class FolderSource(Source):
         if not self.root.is_dir():
             raise SourceError(f"{self.root} is not a folder; give the folder that holds your photographs")
         given = self._given_folders()
-        names = [
-            path.relative_to(self.root).as_posix() for path in find_photos(given.values() or [self.root])
-        ]
+        names = [path.relative_to(self.root).as_posix() for path in find_photos(given.values() or [self.root])]
         if not names:
             where = " and ".join(f"{folder.name}/" for folder in given.values())
-            raise SourceError(
-                f"no photographs in {where + ' of ' if where else ''}{self.root} or its subfolders"
-            )
+            raise SourceError(f"no photographs in {where + ' of ' if where else ''}{self.root} or its subfolders")
         self._original = originals(self.root, names) if find_duplicates else {name: name for name in names}
         self.duplicates = 0
         self._depth = 1 if given else 0  # of the class folder, under root
@@ -130,9 +128,7 @@ class FolderSource(Source):
         found = {split: self.root / split for split in SPLITS if (self.root / split).is_dir()}
         if "train" not in found or len(found) == 1:
             return {}
-        return (
-            found if len(found) == 3 else {"train": found["train"], "test": found.get("test") or found["val"]}
-        )
+        return found if len(found) == 3 else {"train": found["train"], "test": found.get("test") or found["val"]}
 
     def _split_as_given(self, given, names, held_out):
         by_split = {split: [] for split in SPLITS}
@@ -185,7 +181,8 @@ def _in_turns(ordered):
 
 def originals(root, names):
     """{name: the first name among the files of the same bytes}; costly reading only where cheap signs
-    agree."""
+    agree.
+    """
     groups = [sorted(names)]
     for sign in (_size_of, _end_of, _sha256_of):
         groups = [part for group in groups for part in _divide(group, lambda name: sign(root / name))]
@@ -213,7 +210,8 @@ def _size_of(path):
 
 def _end_of(path, length=4096):
     """Digest of a file's last bytes: picture data, where two photographs of one camera and size already
-    differ."""
+    differ.
+    """
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - length))
         return hashlib.sha256(file.read()).digest()

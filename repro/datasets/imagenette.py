@@ -1,5 +1,6 @@
 """Imagenette: ten classes of ImageNet, 13,394 photographs, fetched once and checked against a known
-sha256."""
+sha256.
+"""
 
 import json
 import os
@@ -80,9 +81,7 @@ def _download(entry, root):
             f"{entry['address']} is not the file it should be (sha256 {entry['sha256']}) and was not kept. {by_hand}"
         ) from error
     except OSError as error:  # requests' errors are of this kind too
-        raise SourceError(
-            f"{entry['address']} could not be fetched ({type(error).__name__}). {by_hand}"
-        ) from error
+        raise SourceError(f"{entry['address']} could not be fetched ({type(error).__name__}). {by_hand}") from error
 
 
 def _unpack(archive, folder):

@@ -17,8 +17,8 @@ from zipfile import ZipFile
 
 from PIL import Image
 
-from repro.datasets.folder import SourceError, originals, unit_hash
 from repro.datasets.finding import find_photos
+from repro.datasets.folder import SourceError, originals, unit_hash
 from repro.datasets.photographs import PhotoError, center_square, is_colorful, read_photo
 
 HELD_BACK = 0.025  # of the photographs are for validation, and as many for testing

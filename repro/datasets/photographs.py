@@ -72,9 +72,7 @@ def read_photo(path_or_bytes, name=None):
     _silence_pillow()
     try:
         return _decode(data, name)
-    except (
-        Exception
-    ) as error:  # Pillow's readers let any kind through: struct.error, IndexError, SyntaxError ...
+    except Exception as error:  # Pillow's readers let any kind through: struct.error, IndexError, SyntaxError ...
         raise PhotoError(name, _reason(error, data)) from error
 
 
@@ -202,7 +200,8 @@ def _through_profile(image, icc_profile):
 
 def _fits(mode, profile_mode):
     """May a picture of this mode be put through a profile for that one? Print and gray profiles need their
-    own."""
+    own.
+    """
     own = {"CMYK": ("CMYK",), "L": ("1", "L", "LA", "La")}
     return mode in own[profile_mode] if profile_mode in own else mode not in ("CMYK", "LAB")
 

@@ -56,9 +56,7 @@ def prepare(source, split, size, limit=None, destination=None):
     """
     check_split(split)
     if size < 1 or (limit is not None and limit < 1):
-        raise ValueError(
-            f"size and limit must be 1 or more (limit None: all), got size {size}, limit {limit}"
-        )
+        raise ValueError(f"size and limit must be 1 or more (limit None: all), got size {size}, limit {limit}")
     destination = Path(destination or paths.DATA / "prepared" / f"{source.name}-{size}")
     destination.mkdir(parents=True, exist_ok=True)
     fill = next((_FILLS[way] for way in _FILLS if hasattr(source, way)), _from_items)
@@ -75,22 +73,19 @@ def prepare(source, split, size, limit=None, destination=None):
         }
         report |= fill(source, split, size, limit, npy_file) | {"classes": list(source.classes)}
         json_file.write_text(json.dumps(report, indent=1), encoding="utf-8")
-        (destination / f"{split}.json").unlink(
-            missing_ok=True
-        )  # an older report must never vouch for the new array
+        (destination / f"{split}.json").unlink(missing_ok=True)  # an older report must never vouch for the new array
     return load_prepared(destination, split)
 
 
 def load_prepared(folder, split):
     """What `prepare` wrote.  Raises FileNotFoundError if it did not (yet), SourceError if the two files
-    disagree."""
+    disagree.
+    """
     check_split(split)
     photos_file, report_file = Path(folder) / f"{split}.npy", Path(folder) / f"{split}.json"
     for file in (report_file, photos_file):
         if not file.exists():
-            raise FileNotFoundError(
-                f"{file} does not exist; prepare the {split} split first, or run `make repro`"
-            )
+            raise FileNotFoundError(f"{file} does not exist; prepare the {split} split first, or run `make repro`")
     report = json.loads(report_file.read_text(encoding="utf-8"))
     photos = np.load(photos_file, mmap_mode="r")
     names, labels, classes = (report.pop(key) for key in ("names", "labels", "classes"))
@@ -183,7 +178,8 @@ COPY = "a copy of "
 
 def _read_squares(source, items, size):
     """(item, square or None, reason or None) in the order of items, read by all cores, a batch ahead at
-    most."""
+    most.
+    """
 
     def read(item):
         try:
@@ -202,7 +198,8 @@ def _read_squares(source, items, size):
 
 class _PhotoWriter:
     """An .npy file of photographs that grows by batches; how many there are is put in its header at the
-    end."""
+    end.
+    """
 
     def __init__(self, path, most, size):
         self.path, self.most, self.size, self.count = path, most, size, 0
@@ -224,9 +221,7 @@ class _PhotoWriter:
 
     def _write_header(self, count):
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, self.size, self.size, 3)}
-        np.lib.format.write_array_header_1_0(
-            self._file, header
-        )  # padded by NumPy to one length for every count
+        np.lib.format.write_array_header_1_0(self._file, header)  # padded by NumPy to one length for every count
 
 
 @contextmanager

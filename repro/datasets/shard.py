@@ -100,12 +100,7 @@ def _read_reduced(data, name, short):
     try:
         with Image.open(BytesIO(data), formats=("JPEG",)) as image:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-            if (
-                image.format == "JPEG"
-                and image.mode == "RGB"
-                and not turned
-                and "icc_profile" not in image.info
-            ):
+            if image.format == "JPEG" and image.mode == "RGB" and not turned and "icc_profile" not in image.info:
                 least = _FINER * short
                 return simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least, min_factor=2)
     except Exception:  # what is odd about it is for `read_photo` to say

@@ -29,7 +29,6 @@ from repro.datasets.manifest import MANIFEST, VERSION, Shard
 from repro.datasets.shard import Task, write_shard
 from repro.files import write_atomically
 
-
 # ---- the command ----
 
 
@@ -52,9 +51,7 @@ def write_shards(
     photographs, or when a worker dies; finished shards are kept, and the same call goes on with the others.
     """
     if min(short_side, per_shard, held_out, quality) < 1 or quality > 100 or (workers or 1) < 1:
-        raise ValueError(
-            "--short-side, --per-shard, --held-out, --quality (up to 100) and --workers start at 1"
-        )
+        raise ValueError("--short-side, --per-shard, --held-out, --quality (up to 100) and --workers start at 1")
     out = Path(out).expanduser()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -114,7 +111,8 @@ def _plan(source, tasks, short_side, per_shard, quality):
 
 def _what_is_there(out, plan):
     """(manifest or None, {shard name: its entry} of the finished shards).  Raises SourceError for another
-    plan.  A manifest or a sidecar that is broken counts as not there."""
+    plan.  A manifest or a sidecar that is broken counts as not there.
+    """
     manifest = _read_json(out / MANIFEST)
     if manifest:
         _require_same(plan, manifest["plan"], out)
@@ -162,8 +160,7 @@ def _require_same(plan, old, out):
     differs = [f"{key} {old.get(key)} there, {plan[key]} now" for key in plan if old.get(key) != plan[key]]
     if differs:
         raise SourceError(
-            f"{out} holds shards of another plan ({'; '.join(differs)}); choose another --out, or empty that "
-            "one"
+            f"{out} holds shards of another plan ({'; '.join(differs)}); choose another --out, or empty that one"
         )
 
 

@@ -85,7 +85,8 @@ _BY_HAND = {
 
 def prepared_photographs(split, pipeline=False):
     """The split that the pipeline's data stage prepared.  For a page run by hand without one, a small painted
-    world."""
+    world.
+    """
     try:
         return load_prepared(paths.find(f"data/{split}.json", pipeline, "the data stage").parent, split)
     except FileNotFoundError:
@@ -126,7 +127,8 @@ def photographs_at(size, split, limit=None, pipeline=False):
 
 def to_train_on(prepared):
     """What training reads: the prepared photographs (N, S, S, 3) or, where they come from shards, all of
-    those (`Shards`)."""
+    those (`Shards`).
+    """
     if prepared.report["source"] != "shards":
         return prepared.photos
     from repro.datasets.manifest import open_shards

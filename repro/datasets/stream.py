@@ -186,9 +186,7 @@ def _from_loader(dataset, workers):
         return
     except ShardError as error:  # the loader puts the worker's traceback before the message
         reason = str(error).rstrip().rsplit(f"{ShardError.__name__}: ", 1)[-1]
-        error.__traceback__ = (
-            None  # it holds the loader, which must end its workers now and not at some later time
-        )
+        error.__traceback__ = None  # it holds the loader, which must end its workers now and not at some later time
     raise ShardError(reason)
 
 
@@ -277,7 +275,8 @@ class ShardSource(Source):
 
     def stream(self, split, size):
         """(Item, uint8 (size, size, 3), None) of each photograph, in the order of the shards, and
-        (Item, None, reason) of each corrupt one."""
+        (Item, None, reason) of each corrupt one.
+        """
         self.count(split)
         _check_size(self.shards, size)
         for shard, item, square in _in_order(self.shards, self.shards.splits[split], size):

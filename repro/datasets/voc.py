@@ -64,9 +64,7 @@ class VocSource(Source):
                 raise SourceError(
                     f"the lists *_{_SETS[split]}.txt in {self.root / 'ImageSets/Main'} do not name the same photographs"
                 )
-            self._labels[split] = {
-                name: np.array([column[name] for column in columns], np.int8) for name in columns[0]
-            }
+            self._labels[split] = {name: np.array([column[name] for column in columns], np.int8) for name in columns[0]}
         return self._labels[split]
 
     def _read_list(self, file):

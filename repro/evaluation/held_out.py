@@ -25,6 +25,7 @@ COMPARED = (  # pairs of methods whose difference says something: the paper's cl
 )
 BY_COLOUR = "by colour"  # the key of a row's (2, Q) array, which no table shows
 
+
 def psnr(truth, colored):
     """Peak signal-to-noise ratio of pictures (N, H, W, 3) uint8, dB, (N,); infinite where they are equal."""
     squared = (truth.astype(np.float32) - colored) ** 2
@@ -91,7 +92,8 @@ class HeldOut:
 
     def asked(self, classifier, colored):
         """Whether a classifier names each photograph's class first, among all of its outputs and among the
-        set's own classes: two (N,) bool; None where the set has no classes that it knows."""
+        set's own classes: two (N,) bool; None where the set has no classes that it knows.
+        """
         outputs = match_classes(self.classes, classifier.outputs)
         if not len(outputs) or (outputs < 0).any():
             return None
@@ -101,7 +103,8 @@ class HeldOut:
 
 def measure(held_out, models, classifiers=(), report=print, seed=0):
     """Rows (a list of dicts) of every method on a `HeldOut`: gray, random and each of {name: Colorizer}; and
-    with classifiers of the true colours too."""
+    with classifiers of the true colours too.
+    """
     rows = []
     for method, colored in recolourings(held_out.photos, models, seed).items():
         found = held_out.rows(method, colored)

@@ -8,7 +8,8 @@ import numpy as np
 @dataclass(frozen=True)
 class Interval:
     """A figure, its bootstrap standard error, and the interval that holds the given share of the resampled
-    figures."""
+    figures.
+    """
 
     mean: float
     error: float

@@ -41,7 +41,8 @@ class Comparison:
 
 def average_outputs(colorizer, scenes, margin=STRIDE, batch=50):
     """Mean prediction on each thing's pixels, `margin` px and more inside, by default as far as the network's
-    outputs lie apart: (things, Q) probabilities or (things, 2) ab, and how many (things,)."""
+    outputs lie apart: (things, Q) probabilities or (things, 2) ab, and how many (things,).
+    """
     things = np.where(interior(scenes.instances, margin), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
     size = 2 if gives_ab(colorizer.objective) else len(colorizer.bins)
     total, count = (
@@ -70,9 +71,7 @@ def compare(colorizer, scenes, class_weights=None, least_pixels=100, world="firs
         if counts[index] < least_pixels:
             continue
         if gives_ab(colorizer.objective):
-            found.append(
-                Comparison(thing.name, (), mean_color(thing, world), averages[index], int(counts[index]))
-            )
+            found.append(Comparison(thing.name, (), mean_color(thing, world), averages[index], int(counts[index])))
         elif len(thing.colours) > 1:
             expected = expected_distribution(thing, encode, class_weights, len(colorizer.bins), world=world)
             names = tuple(colour[1] for colour in thing.colours)
@@ -125,10 +124,7 @@ def decoded_things(colorizer, scenes, temperature):
         if counts[index] and len(thing.colours) > 1:
             logits = torch.from_numpy(averages[index]).float().clamp_min(1e-9).log()[None, :, None, None]
             decoded = [
-                colorizer.decode(logits, name, temperature).flatten().numpy()
-                for name in ("mode", "annealed", "mean")
+                colorizer.decode(logits, name, temperature).flatten().numpy() for name in ("mode", "annealed", "mean")
             ]
-            rows.append(
-                (thing.name, thing.colours[int(thing.shares().argmax())][1], *decoded, mean_color(thing))
-            )
+            rows.append((thing.name, thing.colours[int(thing.shares().argmax())][1], *decoded, mean_color(thing)))
     return rows

@@ -16,7 +16,8 @@ def score(scores, targets):
 
 def sampling_error(scores, targets, resamples=200):
     """Standard error of `score` over other test photographs: by formula for top-1, by bootstrap for mean average
-    precision."""
+    precision.
+    """
     targets = np.asarray(targets)
     if targets.ndim == 1:
         right = score(scores, targets)
@@ -43,7 +44,8 @@ def average_precision(scores, relevant):
 
 def mean_average_precision(scores, targets):
     """Mean over classes of `average_precision`: scores (N, C), targets (N, C) in {-1, 0, 1}; photographs with
-    0 ("difficult") are left out of that class."""
+    0 ("difficult") are left out of that class.
+    """
     scores, targets = np.asarray(scores), np.asarray(targets)
     kept = [targets[:, c] != 0 for c in range(targets.shape[1])]
     found = [average_precision(scores[k, c], targets[k, c] > 0) for c, k in enumerate(kept)]

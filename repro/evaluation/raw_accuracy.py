@@ -21,7 +21,8 @@ THRESHOLDS = 151  # of the curve: 0, 1, ... 150
 
 def distances(predicted_ab, true_ab):
     """Euclidean distance in the ab plane: (..., 2), (..., 2) -> (...) float32.  Raises ValueError as `auc`
-    does."""
+    does.
+    """
     if predicted_ab.shape != true_ab.shape or true_ab.shape[-1] != 2:
         raise ValueError(
             f"expected two (..., 2) tensors alike, got {tuple(predicted_ab.shape)} and {tuple(true_ab.shape)}"
@@ -56,12 +57,8 @@ class RawAccuracy:
     def __init__(self, bins):
         self.bins = bins
         self.count = torch.zeros(len(bins), dtype=torch.float64)
-        self.error = torch.zeros(
-            len(bins), dtype=torch.float64
-        )  # sum of min(d, 150) of the pixels of each bin
-        self.within = torch.zeros(
-            len(bins), THRESHOLDS + 1, dtype=torch.float64
-        )  # by ceil(d); last: beyond 150
+        self.error = torch.zeros(len(bins), dtype=torch.float64)  # sum of min(d, 150) of the pixels of each bin
+        self.within = torch.zeros(len(bins), THRESHOLDS + 1, dtype=torch.float64)  # by ceil(d); last: beyond 150
 
     def add(self, predicted_ab, true_ab):
         """Add pixels: two (..., 2) tensors, ab units, of any device."""
@@ -81,9 +78,7 @@ class RawAccuracy:
     def _weights(self, rebalanced):
         if not self.count.sum() > 0:
             raise ValueError("no pixel was added")
-        weights = (
-            torch.where(self.count > 0, 1 / self.count, 0) if rebalanced else torch.ones_like(self.count)
-        )
+        weights = torch.where(self.count > 0, 1 / self.count, 0) if rebalanced else torch.ones_like(self.count)
         return weights / (weights * self.count).sum()
 
     def auc(self, rebalanced=False):

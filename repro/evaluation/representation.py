@@ -33,7 +33,8 @@ L2 = (1e-4, 1e-3, 1e-2, 1e-1)  # of the standardised features' weights: the best
 @dataclass(frozen=True)
 class Probe:
     """A linear classifier on one layer.  weights: (D + 1, C), the last row is the bias.  mean, scale: (D,) of
-    the features.  l2: the decay that was chosen."""
+    the features.  l2: the decay that was chosen.
+    """
 
     weights: torch.Tensor
     mean: torch.Tensor
@@ -62,9 +63,7 @@ def resized(features, values=VALUES):
     """
     side = max(1, math.isqrt(values // features.shape[1]))
     if side < min(features.shape[2:]):
-        features = functional.interpolate(
-            features, (side, side), mode="bilinear", antialias=True, align_corners=False
-        )
+        features = functional.interpolate(features, (side, side), mode="bilinear", antialias=True, align_corners=False)
     return features.flatten(1)
 
 
@@ -110,9 +109,7 @@ def fit_probe(
     """
     targets = torch.as_tensor(np.asarray(targets))
     if len(targets) != len(features) or targets.ndim not in (1, 2):
-        raise ValueError(
-            f"expected targets ({len(features)},) or ({len(features)}, C), got {tuple(targets.shape)}"
-        )
+        raise ValueError(f"expected targets ({len(features)},) or ({len(features)}, C), got {tuple(targets.shape)}")
     rows = np.arange(len(features)) if rows is None else rows
     mean, scale = (part.to(device) for part in _moments(features, rows, batch))
 
@@ -140,9 +137,7 @@ def _minimise(features, targets, rows, mean, scale, l2, start, iterations, batch
     classes = targets.shape[1] if targets.ndim == 2 else int(targets.max()) + 1
     weights = torch.zeros(len(mean) + 1, classes, device=mean.device) if start is None else start.clone()
     weights.requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [weights], max_iter=iterations, history_size=8, line_search_fn="strong_wolfe"
-    )
+    optimizer = torch.optim.LBFGS([weights], max_iter=iterations, history_size=8, line_search_fn="strong_wolfe")
 
     def part(first):
         chosen = rows[first : first + batch]
@@ -208,9 +203,7 @@ class LayerQuality:
     error: float = 0.0
 
 
-def probe_layers(
-    name, network, training, test, layers=LAYERS, seeds=(0, 1, 2), draw=None, report=print, **options
-):
+def probe_layers(name, network, training, test, layers=LAYERS, seeds=(0, 1, 2), draw=None, report=print, **options):
     """Probes on every layer of one network.
 
     training, test: (photos (N, S, S, 3) uint8, targets) as for `fit_probe`.  seeds: each draws `draw` of the
@@ -278,7 +271,8 @@ def deviation(values):
 
 def untrained(kind, width, lightness, seed=0):
     """A network that has seen no colour: kind "random" (He's) or "k-means", batch normalisation set to
-    lightness (N, 1, H, W), 0..100."""
+    lightness (N, 1, H, W), 0..100.
+    """
     torch.manual_seed(seed)
     network = ColorizationNet(width)
     if kind == "k-means":

@@ -24,7 +24,8 @@ class ClassifierError(Exception):
 @dataclass(frozen=True)
 class Classifier:
     """name: as in the settings.  outputs: what its outputs are called.  logits: photographs (N, H, W, 3)
-    uint8 -> (N, len(outputs)) float32."""
+    uint8 -> (N, len(outputs)) float32.
+    """
 
     name: str
     outputs: tuple
@@ -65,9 +66,7 @@ def _from_hub(name, place):
 
     def load(**options):
         processor = transformers.AutoImageProcessor.from_pretrained(place, **options)
-        model = transformers.AutoModelForImageClassification.from_pretrained(
-            place, dtype="float32", **options
-        )
+        model = transformers.AutoModelForImageClassification.from_pretrained(place, dtype="float32", **options)
         return processor, model.eval().to(memory_format=torch.channels_last)  # faster, on any device
 
     try:
@@ -143,9 +142,7 @@ def train_classifier(photos, labels, classes, folder, steps=300, batch=64, rate=
     transformers = _quiet_transformers()
     labels = torch.as_tensor(np.asarray(labels, dtype=np.int64))
     if len(classes) < 2 or not len(labels) or labels.min() < 0:
-        raise ValueError(
-            f"a classifier needs labelled photographs of two classes or more, got {len(classes)}"
-        )
+        raise ValueError(f"a classifier needs labelled photographs of two classes or more, got {len(classes)}")
     torch.manual_seed(seed)
     side = photos.shape[1]
     model = transformers.ResNetForImageClassification(
@@ -244,7 +241,8 @@ def accuracy(rank, top=1, seed=0):
 
 def class_changes(before, after, labels, classes):
     """Which classes gain and lose: hits (N,) bool of two methods -> [(class, change of top-1, photographs)],
-    the largest gain first."""
+    the largest gain first.
+    """
     labels = np.asarray(labels)
     difference = np.asarray(after, float) - np.asarray(before, float)
     rows = [
@@ -278,6 +276,4 @@ def recolourings(photos, models, seed=0):
         "gray": baselines.painted(photos),
         "random": baselines.painted(photos, baselines.random, seed=seed),
     }
-    return made | {
-        name: np.stack([model.colorize(photo) for photo in photos]) for name, model in models.items()
-    }
+    return made | {name: np.stack([model.colorize(photo) for photo in photos]) for name, model in models.items()}

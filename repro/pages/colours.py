@@ -57,12 +57,11 @@ def bin_colors(bins, lightness=60.0):
 
 def distribution(axes, bins, probabilities, lightness=60.0, scale=900):
     """A distribution over bins: a disc in the bin's own colour, its area the probability; the largest are
-    labelled."""
+    labelled.
+    """
     bins, probabilities = np.asarray(bins), np.asarray(probabilities, float)
     axes.scatter(*bins.T, s=2, color="#bbb")
-    axes.scatter(
-        *bins.T, s=scale * probabilities, c=bin_colors(bins, lightness), edgecolors="#333", linewidths=0.6
-    )
+    axes.scatter(*bins.T, s=scale * probabilities, c=bin_colors(bins, lightness), edgecolors="#333", linewidths=0.6)
     for index in np.argsort(-probabilities)[:5]:
         if probabilities[index] > 0.04:
             axes.annotate(f"{probabilities[index]:.2f}", bins[index], fontsize=7, ha="center", va="center")
@@ -96,14 +95,19 @@ def brushed_bins(bins, chosen, prior, weights):
     pull = prior * weights
     share, pull = prior[chosen].sum() / prior.sum(), pull[chosen].sum() / pull.sum()
     reach = f"weights {weights[chosen].min():.2f} to {weights[chosen].max():.2f}" if chosen.any() else "no bin here"
-    axis.set(xlabel="share of pixels", ylabel="weight", title=f"{chosen.sum()} bins, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss")
+    axis.set(
+        xlabel="share of pixels",
+        ylabel="weight",
+        title=f"{chosen.sum()} bins, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss",
+    )
     axis.legend(frameon=False, fontsize=8)
     return figure
 
 
 def paired_shares(names, ab, first, second, title):
     """Two bars for each colour, the second hatched, with their numbers: shares (C,) of colours ab (C, 2).
-    Returns a Figure."""
+    Returns a Figure.
+    """
     figure, axis = new_figure(width=5.6, height=2.8)
     places, paints = np.arange(len(names)), bin_colors(ab)
     for offset, shares, hatch in ((-0.2, first, None), (0.2, second, "//")):

@@ -31,7 +31,8 @@ def training_curves(histories):
 
 def expected_against_learned(comparisons, title):
     """Theory against network: a point for each colour's share, the diagonal where they agree.  Returns a
-    Figure."""
+    Figure.
+    """
     figure, axes = new_figure(width=4.2, height=4.0)
     axes.plot([0, 1], [0, 1], color="#999", linewidth=0.8)
     axes.fill_between([0, 1], [-0.1, 0.9], [0.1, 1.1], color="#eee", zorder=0)
@@ -59,7 +60,8 @@ def expected_against_learned(comparisons, title):
 
 def network_plan(shapes):
     """The network's layers as boxes from input to output, heights and widths by resolution and channels:
-    {layer: (channels, height, width)}.  The x axis counts layers.  Returns a Figure."""
+    {layer: (channels, height, width)}.  The x axis counts layers.  Returns a Figure.
+    """
     figure, axis = new_figure(width=7.6, height=2.6)
     for place, (name, (channels, height, _)) in enumerate(shapes.items()):
         block = int(name[4]) if name.startswith("conv") else 0
@@ -77,7 +79,8 @@ def network_plan(shapes):
 
 def receptive_field(photo, name, field, stride):
     """What one output pixel of a layer can see: a square of `field` pixels around the photograph's middle.
-    Returns a Figure."""
+    Returns a Figure.
+    """
     size = photo.shape[0]
     low, high = size / 2 - field / 2, size / 2 + field / 2
     figure, axis = new_figure(width=3.6, height=3.6)
@@ -89,14 +92,13 @@ def receptive_field(photo, name, field, stride):
 
 def layer_ratios(ratios):
     """Gradient ratios by layer, each divided by its geometric mean: {initialisation: {layer: ratio}}.
-    Returns a Figure."""
+    Returns a Figure.
+    """
     figure, axis = new_figure(width=7.5, height=3.2)
     for (name, values), marker, line in zip(ratios.items(), "xs^o", ("-.", ":", "--", "-")):
         heights = np.array(list(values.values()))
         axis.semilogy(heights / np.exp(np.log(heights).mean()), line, marker=marker, markersize=4, label=name)
-    axis.set(
-        xticks=range(len(values)), title="mean squared gradient over mean squared weight, geometric mean = 1"
-    )
+    axis.set(xticks=range(len(values)), title="mean squared gradient over mean squared weight, geometric mean = 1")
     axis.set_xticklabels(list(values), rotation=60, fontsize=7)
     axis.legend(frameon=False, fontsize=7)
     return figure
@@ -104,7 +106,8 @@ def layer_ratios(ratios):
 
 def feature_maps(features, title, columns=8):
     """A layer's first channels for one photograph: (C, h, w), each scaled to its own range.  Returns a
-    Figure."""
+    Figure.
+    """
     maps = np.asarray(features[:columns], float)
     low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
     scaled = np.uint8(255 * (maps - low) / np.maximum(high - low, 1e-9))
@@ -115,7 +118,8 @@ def feature_maps(features, title, columns=8):
 
 def plan_bars(plans):
     """Hours of a training by machine: {name: `Estimate`}, hatched where its input is the limit.  Returns a
-    Figure."""
+    Figure.
+    """
     figure, axis = new_figure(width=6, height=0.5 * len(plans) + 1.2)
     for place, (name, found) in enumerate(plans.items()):
         limited = found.limit == "input"

@@ -9,12 +9,8 @@ def error_curves(curves, title):
     """Share of pixels within t ab units of the truth: {name: (151,)}.  Returns a Figure."""
     figure, axes = new_figure(width=4.4, height=3.2)
     for name, curve in curves.items():
-        axes.plot(
-            np.arange(len(curve)), curve, linestyle=LINES.get(name, "-"), color=COLORS.get(name), label=name
-        )
-    axes.set(
-        title=title, xlabel="t (ab units)", ylabel="share of pixels within t", xlim=(0, 150), ylim=(0, 1)
-    )
+        axes.plot(np.arange(len(curve)), curve, linestyle=LINES.get(name, "-"), color=COLORS.get(name), label=name)
+    axes.set(title=title, xlabel="t (ab units)", ylabel="share of pixels within t", xlim=(0, 150), ylim=(0, 1))
     axes.legend(frameon=False, loc="lower right")
     return figure
 
@@ -25,9 +21,7 @@ def accuracy_by_temperature(found):
     for which, (axis, title) in enumerate(zip(axes, ("AuC", "rebalanced AuC"))):
         for name, values in found.items():
             heights = [pair[which] for pair in values.values()]
-            axis.plot(
-                list(values), heights, LINES[name], marker=MARKERS[name], color=COLORS[name], label=name
-            )
+            axis.plot(list(values), heights, LINES[name], marker=MARKERS[name], color=COLORS[name], label=name)
         axis.axvline(0.38, color="#999", linewidth=0.8)
         axis.set(xlabel="temperature T", title=title)
     axes[0].legend(frameon=False)
@@ -67,13 +61,12 @@ def intervals(table, title, label="share"):
 
 def layer_quality(found, title, label):
     """Quality of linear probes by layer: a list of `LayerQuality`; points are means over seeds, bars their
-    spread.  Returns a Figure."""
+    spread.  Returns a Figure.
+    """
     layers = list(dict.fromkeys(row.layer for row in found))
     figure, axis = new_figure(width=6.4, height=3.4)
     for shift, name in enumerate(dict.fromkeys(row.network for row in found)):
-        values = [
-            [row.quality for row in found if (row.network, row.layer) == (name, layer)] for layer in layers
-        ]
+        values = [[row.quality for row in found if (row.network, row.layer) == (name, layer)] for layer in layers]
         axis.errorbar(
             np.arange(len(layers)) + 0.06 * (shift - 2),
             [np.mean(v) for v in values],

@@ -33,7 +33,8 @@ def lightness_only(rgb8):
 
 def halves(left, right, percent):
     """Two pictures (H, W, 3) uint8 in one: the first to the left of a white line at `percent` of the width, the
-    second to its right."""
+    second to its right.
+    """
     at = round(left.shape[1] * percent / 100)
     picture = np.concatenate((left[:, :at], right[:, at:]), 1)
     if 0 < at < picture.shape[1]:

@@ -51,7 +51,8 @@ def run_description(seed):
 
 def keep(name):
     """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README, whose first
-    picture is page 11's.  Returns the path of the numbers."""
+    picture is page 11's.  Returns the path of the numbers.
+    """
     numbers, picture = paths.OUTPUTS / "metrics/12_results.json", paths.OUTPUTS / "figures/methods.png"
     first = paths.OUTPUTS / "legacy/first.png"
     for file in (numbers, picture, first):
@@ -83,7 +84,8 @@ def page_minutes():
 
 def quote_results(text):
     """README with every block between `<!-- results/NAME.json -->` and `<!-- end -->` written anew from that
-    file."""
+    file.
+    """
 
     def block(match):
         record = paths.RESULTS / f"{match[1]}.json"

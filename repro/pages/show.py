@@ -35,9 +35,7 @@ COLORS = {
 def new_figure(columns=1, rows=1, width=None, height=None, **options):
     """A Figure in the house style and its axes; sizes in inches."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(width or 3.2 * columns, height or 2.8 * rows), **options
-        )
+        figure, axes = plt.subplots(rows, columns, figsize=(width or 3.2 * columns, height or 2.8 * rows), **options)
     plt.close(figure)  # else the notebook shows it a second time, without caption
     return figure, axes
 
@@ -70,11 +68,7 @@ def show_table(header, rows, caption):
     def line(tag, values):
         sides = ["left"] + ["right"] * (len(values) - 1)
         cells = zip(sides, map(_cell_text, values), strict=True)
-        return (
-            "<tr>"
-            + "".join(f'<{tag} style="text-align:{side}">{text}</{tag}>' for side, text in cells)
-            + "</tr>"
-        )
+        return "<tr>" + "".join(f'<{tag} style="text-align:{side}">{text}</{tag}>' for side, text in cells) + "</tr>"
 
     body = line("th", header) + "".join(line("td", row) for row in rows)
     display(HTML(f"<table><caption><em>{html.escape(caption)}</em></caption>{body}</table>"))

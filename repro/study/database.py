@@ -30,9 +30,7 @@ def read_rows(path, study):
     (pairs of this rater after practice).  Raises StoreError if there is no store.
     """
     if not Path(path).is_file():
-        raise StoreError(
-            f"no answers yet: {path} is not there; collect some with `python -m repro study serve`"
-        )
+        raise StoreError(f"no answers yet: {path} is not there; collect some with `python -m repro study serve`")
     db = connect(path)
     try:
         if read_meta(db).get("fingerprint") != study.fingerprint:

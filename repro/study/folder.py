@@ -73,9 +73,7 @@ def load_study(folder):
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise StudyError(f"{path}: not a study of this project, or broken ({reason}); build it anew") from None
-    wanted = {
-        picture for photo in photographs for picture in (photo.truth, photo.random, *photo.methods.values())
-    }
+    wanted = {picture for photo in photographs for picture in (photo.truth, photo.random, *photo.methods.values())}
     missing = wanted - {file.stem for file in (Path(folder) / "pictures").glob("*.png")}
     if missing:
         raise StudyError(f"{folder}: {len(missing)} of {len(wanted)} pictures are missing; build it anew")

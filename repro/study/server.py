@@ -45,7 +45,8 @@ HEADERS = {
 @dataclass(frozen=True)
 class Limits:
     """What one server takes: the longest body (bytes), joins a minute for all together (a class shares one
-    address), requests a second and at once for one rater, and raters of a study."""
+    address), requests a second and at once for one rater, and raters of a study.
+    """
 
     body: int = 4096
     joins_per_minute: float = 120
@@ -144,9 +145,7 @@ class StudyEndpoints:
         if body.get("consent") is not True:
             raise HTTPException(422, "to take part, agree first: consent must be true")
         if not self.joins.take("all"):
-            raise HTTPException(
-                429, "many people are joining right now; try again in a minute", {"Retry-After": "5"}
-            )
+            raise HTTPException(429, "many people are joining right now; try again in a minute", {"Retry-After": "5"})
         form = body.get("form")
 
         def enter():
@@ -194,9 +193,7 @@ class StudyEndpoints:
         async for chunk in request.stream():
             body += chunk
             if len(body) > self.limits.body:
-                raise HTTPException(
-                    413, f"the body is longer than {self.limits.body} bytes", {"Connection": "close"}
-                )
+                raise HTTPException(413, f"the body is longer than {self.limits.body} bytes", {"Connection": "close"})
         try:
             content = json.loads(bytes(body))
         except (ValueError, RecursionError):

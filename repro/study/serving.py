@@ -22,7 +22,8 @@ class ServeError(Exception):
 
 def listen(host="127.0.0.1", port=8765):
     """A bound socket; port 0 takes any free one.  Raises ServeError when the port is busy or the host is not
-    here."""
+    here.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, proto=socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle's delay on
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

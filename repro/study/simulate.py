@@ -24,7 +24,8 @@ STREAM = 1  # keeps the raters' dice apart from those of their plans
 @dataclass(frozen=True)
 class Raters:
     """How simulated raters are.  sensitivity: median, d' for a difference of 10 ab units; variation: standard
-    deviation of its logarithm; inattentive: share who answer by a coin, 0..1."""
+    deviation of its logarithm; inattentive: share who answer by a coin, 0..1.
+    """
 
     sensitivity: float = 1.0
     variation: float = 0.3
@@ -37,7 +38,8 @@ class Raters:
 
 def true_rates(study, raters=Raters()):
     """{method: share of pairs that fool an attentive simulated rater}, 0..1, over all photographs and
-    sensitivities: what `fooled` must find."""
+    sensitivities: what `fooled` must find.
+    """
     quantiles = norm.ppf((np.arange(200) + 0.5) / 200)
     sensitivity = raters.sensitivity * np.exp(raters.variation * quantiles)
     return {
@@ -79,9 +81,7 @@ def _sit(store, model, apart, rng, clock):
         reaction_ms = float(300 + rng.lognormal(6.5, 0.5))
         clock.now += 2 * store.study.display_ms / 1000 + reaction_ms / 1000
         shown = (float(store.study.display_ms),) * 2
-        store.answer(
-            token, Answer(state["number"], state["pictures"][int(looks.argmax())], shown, reaction_ms)
-        )
+        store.answer(token, Answer(state["number"], state["pictures"][int(looks.argmax())], shown, reaction_ms))
 
 
 class _Clock:

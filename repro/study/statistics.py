@@ -27,7 +27,8 @@ CHANCE = 0.5
 @dataclass(frozen=True)
 class Rater:
     """One rater's main block.  share: fooled, 0..1, catch trials left out; catch_right: 0..1, 1 if there were
-    none; answers: of `planned`, catch trials included."""
+    none; answers: of `planned`, catch trials included.
+    """
 
     method: str
     share: float
@@ -180,9 +181,7 @@ def power(share, raters, trials=36, reference=CHANCE, spread=0.1, level=0.05, me
     |share - reference| / standard error, averaged here over quantiles of its chi-square.
     """
     _check_power(share, raters, trials, reference, level)
-    variance = _variance(share, trials, spread) + (
-        _variance(reference, trials, spread) if methods == 2 else 0
-    )
+    variance = _variance(share, trials, spread) + (_variance(reference, trials, spread) if methods == 2 else 0)
     freedom = methods * (raters - 1)
     critical = stats.t.ppf(1 - level / 2, freedom)
     if variance == 0:
@@ -209,9 +208,7 @@ def detectable(raters, trials=36, reference=CHANCE, spread=0.1, level=0.05, want
     return float(optimize.brentq(missing, 0, most, xtol=1e-6)) if found else float("nan")
 
 
-def raters_needed(
-    share, trials=36, reference=CHANCE, spread=0.1, level=0.05, wanted=0.8, methods=1, most=10000
-):
+def raters_needed(share, trials=36, reference=CHANCE, spread=0.1, level=0.05, wanted=0.8, methods=1, most=10000):
     """How many raters of each method tell `share` from `reference` with power `wanted`; None if `most` do not.
 
     The rest as in `power`.
@@ -241,7 +238,9 @@ def table(results, kind):
         )
     excluded, incomplete = (sum(getattr(r, name) for r in results) for name in ("excluded", "incomplete"))
     lines.append(f"left out: {excluded} who failed the catch trials, {incomplete} who did not finish")
-    lines.append("SE and interval are over raters. In its 50 % the truth is no ceiling: a recolouring may be chosen more often.")
+    lines.append(
+        "SE and interval are over raters. In its 50 % the truth is no ceiling: a recolouring may be chosen more often."
+    )
     return "\n".join(lines)
 
 

@@ -104,9 +104,7 @@ def _check(truth, others, names, practice, pairs, display_ms):
         raise ValueError(f"truth must be (N, S, S, 3) uint8 squares, got {truth.shape} {truth.dtype}")
     for name, pictures in others.items():
         if pictures.shape != truth.shape or pictures.dtype != np.uint8:
-            raise ValueError(
-                f"{name} must be {truth.shape} uint8 as the truth, got {pictures.shape} {pictures.dtype}"
-            )
+            raise ValueError(f"{name} must be {truth.shape} uint8 as the truth, got {pictures.shape} {pictures.dtype}")
         if not re.fullmatch(r"[\w .,+-]{1,60}", name):
             raise ValueError(f"a method's name is 1-60 letters, digits, spaces or . , + -, got {name!r}")
     if len(names) != len(truth) or len(set(names)) != len(names):

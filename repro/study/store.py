@@ -148,9 +148,7 @@ class Store:
             choice = int(answer.choice == trial["second"])
             kept = self._kept(rater, answer.number)
             if kept is not None and kept["choice"] != choice:
-                raise Refused(
-                    "conflict", f"pair {answer.number} was answered otherwise; it cannot be changed"
-                )
+                raise Refused("conflict", f"pair {answer.number} was answered otherwise; it cannot be changed")
             if kept is None:
                 self._keep(db, rater, trial, choice, answer)
         return int(not trial["fake_first"]) if trial["practice"] else None
@@ -202,9 +200,7 @@ class Store:
         return {method: counted.get(method, 0) for method in self.study.methods}
 
     def _rater(self, token):
-        row = self._db.execute(
-            "SELECT id, method FROM raters WHERE token_hash = ?", (_hash(token),)
-        ).fetchone()
+        row = self._db.execute("SELECT id, method FROM raters WHERE token_hash = ?", (_hash(token),)).fetchone()
         if row is None:
             raise Refused("stranger", "this study does not know you; reload the page to take part")
         return row

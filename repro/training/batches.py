@@ -101,7 +101,8 @@ def check_size(photos, crop):
 
 def center_crops(photos, crop):
     """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8.  Raises as
-    `training_crops`."""
+    `training_crops`.
+    """
     check_size(photos, crop)
     margin = (photos.shape[1] - crop) // 2
     return photos[:, margin : margin + crop, margin : margin + crop]
@@ -146,9 +147,7 @@ class PhotoFeed:
         self.photos, self.settings, self.device = photos, settings, device
         self.mine = slice(rank * settings.batch // world, (rank + 1) * settings.batch // world)
         self.skipped = 0
-        self.resident = (
-            device.type == "cuda" and photos.nbytes < RESIDENT * torch.cuda.mem_get_info(device)[0]
-        )
+        self.resident = device.type == "cuda" and photos.nbytes < RESIDENT * torch.cuda.mem_get_info(device)[0]
         if self.resident:
             self.photos = torch.from_numpy(np.array(photos)).to(device)
 

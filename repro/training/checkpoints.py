@@ -28,7 +28,8 @@ class CheckpointError(Exception):
 
 def photos_fingerprint(photos):
     """Short sha256 that tells one training set from another: of an array's shape and 16 of its photographs
-    (N, S, S, 3) uint8, or of shards' own sha256."""
+    (N, S, S, 3) uint8, or of shards' own sha256.
+    """
     if not is_array(photos):
         return photos.fingerprint()
     chosen = photos[np.linspace(0, len(photos) - 1, 16).astype(int)]
@@ -37,7 +38,8 @@ def photos_fingerprint(photos):
 
 def run_name(settings, photos, objective):
     """A folder name for a run: of the same settings, photographs and class weights, so that only the same run
-    is continued."""
+    is continued.
+    """
     weights = b"" if objective.class_weights is None else objective.class_weights.float().numpy().tobytes()
     return f"{settings.key()}-{sha256(photos_fingerprint(photos).encode() + weights).hexdigest()[:8]}"
 
@@ -93,6 +95,8 @@ def alone_in(folder):
                 ) from None
         yield
     finally:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)  # closing is not enough: a loader's workers share the handle
         os.close(handle)
 
 
@@ -147,9 +151,7 @@ def _check_same_run(path, header, settings, photos):
         if found.get(name) != wanted[name]
     ]
     if differences:
-        raise CheckpointError(
-            f"{path} is of another run ({'; '.join(differences)}); remove it, or use another folder"
-        )
+        raise CheckpointError(f"{path} is of another run ({'; '.join(differences)}); remove it, or use another folder")
 
 
 def _restore(network, optimizer, saved, extra, average=None):

@@ -46,7 +46,8 @@ class TrainingStopped(Exception):
 @dataclass(frozen=True)
 class TrainingResult:
     """What a run leaves: `weights` (the best by validation loss), `curve` (CSV), `history` (its rows as
-    dicts); and the `precision` and `device` it ran in."""
+    dicts); and the `precision` and `device` it ran in.
+    """
 
     weights: Path
     curve: Path
@@ -73,6 +74,7 @@ def train(
     """
     fabric = fabric or open_fabric()
     folder = Path(folder)
+    _check(photos, validation, settings, objective, fabric.world_size)
     with StopRequest(fabric) as stop, alone_in(folder) if fabric.global_rank == 0 else nullcontext():
         run = Run(photos, validation, settings, objective, folder, report, keep, fabric)
         try:
@@ -115,7 +117,6 @@ class Run:
     """All that a training consists of, as it stood at its newest checkpoint if there is one."""
 
     def __init__(self, photos, validation, settings, objective, folder, report, keep, fabric):
-        _check(photos, validation, settings, objective, fabric.world_size)
         self.settings, self.objective, self.validation = settings, objective, validation
         self.folder, self.keep, self.fabric, self.first = folder, keep, fabric, fabric.global_rank == 0
         self.report = report if self.first else lambda line: None
@@ -125,9 +126,7 @@ class Run:
         self.network = network.to(device, memory_format=torch.channels_last)
         self.average = running_average(self.network, settings.average)
         optimizer = adam(self.network, settings)
-        saved = load_state(
-            folder, self.network, optimizer, settings, photos, objective.bins, self.report, self.average
-        )
+        saved = load_state(folder, self.network, optimizer, settings, photos, objective.bins, self.report, self.average)
         self.start, self.history = saved.get("step", 0), saved.get("history", [])
         self.precision = saved.get("precision") or fastest_precision(settings.precision, fabric)
         self.header = {
@@ -148,9 +147,7 @@ class Run:
     def _introduce(self, count, processes):
         s, world = self.settings, self.fabric.world_size
         if processes != world:
-            self.report(
-                f"the checkpoint is of {processes} processes, here are {world}: not bit for bit the same run"
-            )
+            self.report(f"the checkpoint is of {processes} processes, here are {world}: not bit for bit the same run")
         self.report(
             f"{s.objective}: {f'continuing at step {self.start}' if self.start else 'starting'}, "
             f"{f'{s.minutes:g} minutes' if s.minutes else f'{s.steps} steps'} of {s.batch} crops of {s.crop} px from "
@@ -165,7 +162,8 @@ class Run:
 
     def share(self, done):
         """The share of the training that is done after so many steps: of the steps or, where it has a time, of
-        that; all processes get the same answer."""
+        that; all processes get the same answer.
+        """
         share = done / self.settings.steps
         if self.settings.minutes:
             share = max(share, self.fabric.broadcast(self.seconds / (60 * self.settings.minutes)))
@@ -219,9 +217,7 @@ class Run:
     def validate(self, done, rate):
         """Measure, add a row to the history and the curve, keep the weights if they are the best so far."""
         self.progress.collect()
-        scores = validate(
-            self.result, self.objective, self.validation, self.settings.crop, self.precision, self.fabric
-        )
+        scores = validate(self.result, self.objective, self.validation, self.settings.crop, self.precision, self.fabric)
         self.progress.check(done - 1, scores["validation_loss"])
         best = min((row["validation_loss"] for row in self.history), default=math.inf)
         self.history.append(
@@ -233,9 +229,7 @@ class Run:
                 "photos_per_second": self.progress.photos_per_second(),
             }
         )
-        self.report(
-            f"  step {done}: validation loss {scores['validation_loss']:.4f}, AuC {scores['auc']:.3f}"
-        )
+        self.report(f"  step {done}: validation loss {scores['validation_loss']:.4f}, AuC {scores['auc']:.3f}")
         if not self.first:
             return
         with writing_to(self.folder):
@@ -290,5 +284,3 @@ def _check(photos, validation, settings, objective, processes):
     for split in (photos, validation):
         if is_array(split):
             check_size(split, settings.crop)
-
-

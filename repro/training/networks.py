@@ -42,16 +42,20 @@ def grainy(lightness, most):
 
 def faded(lightness, most):
     """Lightness (N, 1, H, W) as of prints that have faded: black and white of each are moved together, each by up to
-    the share `most` of the range."""
+    the share `most` of the range.
+    """
     black, loss = (100 * most * torch.rand(len(lightness), 1, 1, 1, device=lightness.device) for _ in range(2))
     return black + lightness * (1 - (black + loss) / 100)
 
 
 def take_weights(network, path, bins):
     """Copy weights that were trained before; an output layer of another objective starts anew.  Raises
-    WeightsError as `load_weights`, ValueError for another width."""
+    WeightsError as `load_weights`, ValueError for another width.
+    """
     trained, *_ = load_weights(path, bins)
-    expect(trained.kind == network.kind, f"{path} is of network {trained.kind}, train.network must be so too", network.kind)
+    expect(
+        trained.kind == network.kind, f"{path} is of network {trained.kind}, train.network must be so too", network.kind
+    )
     expect(trained.width == network.width, f"{path} is of width {trained.width}, width must be so too", network.width)
     taken = trained.state_dict()
     if trained.outputs != network.outputs:
@@ -71,6 +75,4 @@ def adam(network, settings):
     """The optimiser, with the rate still to be set: `factor` of each group times the schedule's."""
     betas = settings.beta1, settings.beta2
     groups = [{"params": parameters, "factor": factor} for parameters, factor in network.rates()]
-    return torch.optim.Adam(
-        groups, lr=0.0, betas=betas, weight_decay=settings.mean_loss_weight_decay, fused=True
-    )
+    return torch.optim.Adam(groups, lr=0.0, betas=betas, weight_decay=settings.mean_loss_weight_decay, fused=True)

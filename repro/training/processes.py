@@ -21,7 +21,8 @@ PATIENCE = timedelta(minutes=10)  # for a process that does not answer: longer t
 
 def open_fabric(accelerator="auto"):
     """A Fabric for this process alone or, under torchrun, for its part of them all (DDP: nccl on GPUs, gloo on
-    processors)."""
+    processors).
+    """
     world, local = 1, 1
     if torch.distributed.is_torchelastic_launched():
         world, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
@@ -54,7 +55,8 @@ def fastest_precision(precision, fabric):
 
 def bfloat16_speedup(rounds=3):
     """How many times faster a convolution of the network's kind, forward and backward, is in bfloat16 on the
-    processor."""
+    processor.
+    """
     convolution = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
     features = torch.randn(8, 64, 32, 32).contiguous(memory_format=torch.channels_last).requires_grad_()
     best = {}

@@ -38,7 +38,8 @@ class Progress:
 
     def add(self, step, loss, rate, share):
         """One step is done: its loss, a scalar tensor, its learning rate, and the share of the training that is
-        done with it."""
+        done with it.
+        """
         self.waiting.append(loss.detach())
         self.step, self.rate, self.done = step, rate, self.done + 1
         self.share = share

@@ -32,7 +32,8 @@ EVERY = 60  # seconds between two exports of a training that goes on
 
 def read_series(file):
     """{model: {"SECTION.NAME" or "objective": value}} of a series, what is common put into each.  Raises
-    ValueError for a file that is none."""
+    ValueError for a file that is none.
+    """
     found = load_yaml(Path(file).read_text(encoding="utf-8"), file)
     models = found.get("models") if isinstance(found, dict) else None
     if not isinstance(models, dict) or not all(isinstance(changes, dict) for changes in models.values()):

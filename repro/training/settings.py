@@ -75,7 +75,9 @@ class TrainingSettings(Recipe):
                 parts.append((0, 0.0))
         sizes, ends = [size for size, _ in parts] + [self.crop], [0.0] + [end for _, end in parts] + [1.0]
         right = all(size >= 16 and size % 8 == 0 for size in sizes) and all(a < b for a, b in pairwise(ends))
-        rule = "growing must be 'PIXELS:SHARE ...', multiples of 8 with shares that rise from 0 to 1, as '64:0.4 96:0.7'"
+        rule = (
+            "growing must be 'PIXELS:SHARE ...', multiples of 8 with shares that rise from 0 to 1, as '64:0.4 96:0.7'"
+        )
         expect(right, rule, self.growing)
         return next((size for size, end in parts if share < end), self.crop)
 
@@ -91,7 +93,8 @@ class TrainingSettings(Recipe):
 
 def settings_of(settings, objective):
     """The TrainingSettings of `repro.settings.Settings`: what `repro train` and page 04 of the pipeline train
-    with."""
+    with.
+    """
     encoding, uniform_mix = settings.encoding, settings.prior.uniform_mix
     return settings_from(objective, settings["train"], encoding.neighbours, encoding.sigma, uniform_mix)
 
@@ -135,6 +138,4 @@ def learning_rate(schedule, step, steps):
             return [rate for at, rate in drops if at <= step][-1]
     except (ValueError, IndexError):
         pass
-    raise ValueError(
-        f"a schedule is 'cosine RATE' or '0:RATE STEP:RATE ...' in rising steps, got {schedule!r}"
-    )
+    raise ValueError(f"a schedule is 'cosine RATE' or '0:RATE STEP:RATE ...' in rising steps, got {schedule!r}")

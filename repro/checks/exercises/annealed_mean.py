@@ -90,18 +90,26 @@ EXERCISE = Exercise(
         "the temperature is applied to the probabilities; it divides the logits, before the softmax": lambda x, bins, t: (
             annealed_mean(_probabilities(x), bins, t)
         ),
-        "the temperature changes nothing: this is the mean, as for T = 1": lambda x, bins, t: annealed_mean(x, bins, 1.0),
+        "the temperature changes nothing: this is the mean, as for T = 1": lambda x, bins, t: annealed_mean(
+            x, bins, 1.0
+        ),
         "multiplied by the temperature instead of divided": lambda x, bins, t: annealed_mean(x, bins, 1 / t),
         "divided by the temperature squared": lambda x, bins, t: annealed_mean(x, bins, t**2),
-        "the temperature divides the mean colour; it should divide the logits": lambda x, bins, t: annealed_mean(x, bins, 1) / t,
-        "the temperature is always .38 here; use the one that is given": lambda x, bins, t: annealed_mean(x, bins, 0.38),
+        "the temperature divides the mean colour; it should divide the logits": lambda x, bins, t: (
+            annealed_mean(x, bins, 1) / t
+        ),
+        "the temperature is always .38 here; use the one that is given": lambda x, bins, t: annealed_mean(
+            x, bins, 0.38
+        ),
         "this is the mode, the limit of temperature 0": lambda x, bins, t: bins[x.argmax(1)],
         "softmax goes over the wrong axis: it is the bins' probabilities that sum to 1": _over_pixels,
         "the decimal logarithm does not undo exp; use the natural one": (
             _decimal,
             lambda x, bins, t: annealed_mean(x, bins, t * np.log(10)),
         ),
-        "the sharpened probabilities do not sum to 1 any more; divide by their sum": lambda *given: _powers(*given, False),
+        "the sharpened probabilities do not sum to 1 any more; divide by their sum": lambda *given: _powers(
+            *given, False
+        ),
         "exp of large numbers is infinite, of very small ones 0; subtract the largest logit first, or use softmax": (
             _plain_exp,
             lambda x, bins, t: _plain_exp(x.double(), bins.double(), t),

@@ -25,7 +25,10 @@ def _pixels(rng, count, distances=(1, 140)):
     """Pixels whose colours are wrong by distances between the two given, in all directions; no two weights are alike."""
     angle, distance = rng.uniform(0, 6.28, count), rng.uniform(*distances, count)
     true = rng.uniform(-60, 60, (count, 2))
-    away = distance * torch.tensor([angle.tolist()]).cos().numpy()[0], distance * torch.tensor([angle.tolist()]).sin().numpy()[0]
+    away = (
+        distance * torch.tensor([angle.tolist()]).cos().numpy()[0],
+        distance * torch.tensor([angle.tolist()]).sin().numpy()[0],
+    )
     weights = rng.permutation(count) + rng.uniform(0.3, 1.3, count)
     return single(true + torch.tensor(list(zip(*away, strict=True))).numpy()), single(true), single(weights)
 
@@ -42,7 +45,10 @@ def draw(rng):
         ("one pixel", _pixels(rng, 1)),
         ("one pixel at distance 0", (same[1][:1].clone(), same[1][:1].clone(), single([2]))),
         ("one pixel further than 150", _pixels(rng, 1, (160, 260))),
-        ("two pixels, one further than 150, but not in a or b alone", (diagonal, single([[0, 0], [0, 0]]), single([1, 2]))),
+        (
+            "two pixels, one further than 150, but not in a or b alone",
+            (diagonal, single([[0, 0], [0, 0]]), single([1, 2])),
+        ),
         ("two pixels", _pixels(rng, 2)),
         ("two pixels near each other and a third far away", _pixels(rng, 3, (1, 250))),
         ("three pixels, one of weight 0", idle),
@@ -115,7 +121,9 @@ EXERCISE = Exercise(
         "the weights are forgotten": lambda p, t, w: auc(p, t, torch.ones_like(w)),
         "the weights are squared": lambda p, t, w: auc(p, t, w.double() ** 2),
         "the distance is squared; the root is missing": _by_distance(lambda apart: (apart**2).sum(1)),
-        "the distance is of a and b apart (|a| + |b|), not the Euclidean one": _by_distance(lambda apart: apart.abs().sum(1)),
+        "the distance is of a and b apart (|a| + |b|), not the Euclidean one": _by_distance(
+            lambda apart: apart.abs().sum(1)
+        ),
         "only the larger of the differences in a and b counts; the distance is the Euclidean one": _by_distance(
             lambda apart: apart.abs().amax(1)
         ),

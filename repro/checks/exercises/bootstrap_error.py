@@ -30,7 +30,10 @@ def draw(rng):
         ("the two raters by hand", (double([0.2, 0.6]), torch.tensor([[0, 0], [0, 1], [1, 1]]))),
         ("two raters, two experiments", (double([0, 0.5]), torch.tensor([[0, 1], [0, 0]]))),
         ("three raters, two experiments", (_drawn(rng, 3, 2)[0], torch.tensor([[0, 0, 1], [2, 2, 1]]))),
-        ("four raters, four experiments", (_drawn(rng, 4, 4)[0], torch.tensor([[0, 1, 1, 3], [2, 2, 0, 1], [3, 3, 3, 0], [1] * 4]))),
+        (
+            "four raters, four experiments",
+            (_drawn(rng, 4, 4)[0], torch.tensor([[0, 1, 1, 3], [2, 2, 0, 1], [3, 3, 3, 0], [1] * 4])),
+        ),
         ("a rater who was never fooled", never),
         ("raters who were fooled always or never", all_or_none),
         *((f"five raters who agree, {share}", _agreed(rng, share)) for share in (0.1, 0.3, 0.35, 0.6, 0.7)),
@@ -78,7 +81,9 @@ EXERCISE = Exercise(
     ("error",),
     draw,
     {
-        "the deviation divides by n; with n - 1 it is the one of the example": _of_means(lambda e, draws: _n(e, len(draws))),
+        "the deviation divides by n; with n - 1 it is the one of the example": _of_means(
+            lambda e, draws: _n(e, len(draws))
+        ),
         "this is how single raters scatter, over all draws; take each draw's mean first": (
             lambda x, draws: x[draws].std(),
             lambda x, draws: x[draws].std(correction=0),
@@ -115,6 +120,9 @@ EXERCISE = Exercise(
         "mean of squares less square of the mean can fall below 0 where all agree; square the differences to the mean": (
             _differences_of_squares
         ),
-        "two results came, one is asked for: the error alone": lambda x, draws: (x[draws].mean(), bootstrap_error(x, draws)),
+        "two results came, one is asked for: the error alone": lambda x, draws: (
+            x[draws].mean(),
+            bootstrap_error(x, draws),
+        ),
     },
 )

@@ -84,16 +84,17 @@ EXERCISE = Exercise(
     {
         "the colours are cut down to the lattice (floor); the nearest point is found by rounding": _by(torch.floor),
         "the colours are cut towards zero (trunc or int); the nearest point is found by rounding": _by(torch.trunc),
-        "int(x + 1/2) rounds positive numbers only; negative ones are cut towards zero": _by(lambda x: torch.trunc(x + 0.5)),
+        "int(x + 1/2) rounds positive numbers only; negative ones are cut towards zero": _by(
+            lambda x: torch.trunc(x + 0.5)
+        ),
         "the colours are rounded up (ceil); the nearest point is found by rounding": _by(torch.ceil),
         "these are the middles of the lattice's squares; a bin is a lattice point": _by(lambda x: torch.floor(x) + 0.5),
         "the bins are numbered, but not in ab units; multiply by the spacing": lambda points, spacing: torch.unique(
             torch.round(points / spacing), dim=0
         ),
-        "the bins are sorted by b first; the order is a ascending, then b": lambda points, spacing: torch.unique(
-            torch.round(points.flip(1) / spacing), dim=0
-        ).flip(1)
-        * spacing,
+        "the bins are sorted by b first; the order is a ascending, then b": lambda points, spacing: (
+            torch.unique(torch.round(points.flip(1) / spacing), dim=0).flip(1) * spacing
+        ),
         "the order is descending; it should be a ascending, then b": lambda *given: gamut_bins(*given).flip(0),
         "the bins are not sorted: they come in the colours' order": _as_they_come,
         "a bin comes once for every colour in it; each should come once": _one_each,

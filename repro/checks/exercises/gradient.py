@@ -73,7 +73,9 @@ EXERCISE = Exercise(
         "the weights are forgotten": lambda x, z, v: gradient(x, z, torch.ones_like(v)),
         "the loss is a mean over the pixels; divide by their number": lambda x, z, v: gradient(x, z, v) * len(x),
         "divided by the weights' sum; the mean is over pixels": lambda x, z, v: gradient(x, z, v) * len(x) / v.sum(),
-        "divided by the number of bins; the mean is over pixels": lambda x, z, v: gradient(x, z, v) * len(x) / x.shape[1],
+        "divided by the number of bins; the mean is over pixels": lambda x, z, v: (
+            gradient(x, z, v) * len(x) / x.shape[1]
+        ),
         "divided by pixels and bins; the loss is a sum over bins and a mean over pixels": lambda x, z, v: (
             gradient(x, z, v) / x.shape[1]
         ),

@@ -96,7 +96,8 @@ def _by_variance(train, test, correction):
 def _decayed(change):
     """Probes with another decay: change(decay, train)."""
     return tuple(
-        lambda train, labels, test, decay, c=c: probe_scores(train, labels, test, change(decay, train), c) for c in (1, 0)
+        lambda train, labels, test, decay, c=c: probe_scores(train, labels, test, change(decay, train), c)
+        for c in (1, 0)
     )
 
 

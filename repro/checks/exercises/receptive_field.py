@@ -91,7 +91,9 @@ EXERCISE = Exercise(
         "2 (kernel // 2) is kernel - 1 for odd kernels only": _by(lambda k, s, d, jump: k // 2 * 2 * d * jump),
         "the kernel is always 3 here; use each layer's own": _by(lambda k, s, d, jump: 2 * d * jump),
         "dilation is forgotten: the kernel's taps lie `dilation` apart": _by(lambda k, s, d, jump: (k - 1) * jump),
-        "dilation widens the gaps between taps, of which a kernel has kernel - 1": _by(lambda k, s, d, jump: (k * d - 1) * jump),
+        "dilation widens the gaps between taps, of which a kernel has kernel - 1": _by(
+            lambda k, s, d, jump: (k * d - 1) * jump
+        ),
         "the strides before a layer are forgotten: its taps lie so many input pixels apart": _by(
             lambda k, s, d, jump: (k - 1) * d
         ),
@@ -106,6 +108,9 @@ EXERCISE = Exercise(
         "the two results are swapped: the field comes first, then the stride": lambda layers: _grown(layers)[::-1],
         "only the first layer counts: is `return` inside the loop?": lambda layers: _grown(layers[:1]),
         "the layers are gone through from the top; begin at the input": lambda layers: _grown(layers[::-1]),
-        "one pixel is missing: without a layer the field is 1": lambda layers: (_grown(layers)[0] - 1, _grown(layers)[1]),
+        "one pixel is missing: without a layer the field is 1": lambda layers: (
+            _grown(layers)[0] - 1,
+            _grown(layers)[1],
+        ),
     },
 )

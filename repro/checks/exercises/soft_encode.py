@@ -106,11 +106,15 @@ EXERCISE = Exercise(
     ("indices", "weights"),
     draw,
     {
-        "sigma stands for sigma squared: the Gaussian is exp(-d^2 / (2 sigma^2))": _by_exponent(lambda d, s: d**2 / (2 * s)),
+        "sigma stands for sigma squared: the Gaussian is exp(-d^2 / (2 sigma^2))": _by_exponent(
+            lambda d, s: d**2 / (2 * s)
+        ),
         "the distance is not squared in the Gaussian": _by_exponent(lambda d, s: d / (2 * s**2)),
         "the 2 in 2 sigma^2 is missing": _by_exponent(lambda d, s: d**2 / s**2),
         "the 2 is squared with sigma: it is 2 sigma^2, not (2 sigma)^2": _by_exponent(lambda d, s: d**2 / (2 * s) ** 2),
-        "-d^2 / 2 * sigma^2 multiplies by sigma^2; put 2 sigma^2 into brackets": _by_exponent(lambda d, s: d**2 / 2 * s**2),
+        "-d^2 / 2 * sigma^2 multiplies by sigma^2; put 2 sigma^2 into brackets": _by_exponent(
+            lambda d, s: d**2 / 2 * s**2
+        ),
         "the minus in the exponent is missing: the further bin gets the larger weight": _by_exponent(
             lambda d, s: -(d**2) / (2 * s**2)
         ),

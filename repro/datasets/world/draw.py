@@ -86,9 +86,7 @@ class Canvas:
         profile = horizon - roughness * (0.6 * np.sin(x * waves * 3 + a) + 0.4 * np.sin(x * waves * 7.3 + b))
         top = max(0, int(profile.min() * size))
         rows = (np.arange(top, size) + 0.5) / size
-        shading = np.rint(
-            np.broadcast_to(shade * (rows[:, None] - horizon) / (1.01 - horizon), (size - top, size))
-        )
+        shading = np.rint(np.broadcast_to(shade * (rows[:, None] - horizon) / (1.01 - horizon), (size - top, size)))
         self._paint(thing, 0, top, size, size - top, rows[:, None] > profile, shading.astype(np.int16))
 
     def _paint(self, thing, x, y, w, h, mask, shade):

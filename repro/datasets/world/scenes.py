@@ -14,9 +14,7 @@ def _sky(canvas, clouds=3):
     canvas.put("sky", 0, 0, 1, 1, "sky")
     for _ in range(canvas.count(0, clouds)):
         width = canvas.between(0.4, 0.65)
-        canvas.put(
-            "cloud", canvas.between(-0.2, 0.8), canvas.between(0.0, 0.12), width, 0.45 * width, "cloud"
-        )
+        canvas.put("cloud", canvas.between(-0.2, 0.8), canvas.between(0.0, 0.12), width, 0.45 * width, "cloud")
 
 
 def _tree(canvas, x, foot, height, fruit=0):

@@ -107,7 +107,8 @@ def _thing(thing):
 
 def draw_colours(thing, uniform, normal, world="first"):
     """Colours from random numbers: uniform (n,) in 0..1 picks, normal (n, 2) jitters -> number (n,), ab (n,
-    2)."""
+    2).
+    """
     thing = _thing(thing)
     number = np.searchsorted(np.cumsum(thing.shares(world))[:-1], uniform, side="right")
     return number, thing.ab[number] + np.clip(JITTER * normal, -JITTER_LIMIT, JITTER_LIMIT)
@@ -121,7 +122,8 @@ def conditional(thing, n=20000, seed=0, world="first"):
 
 def mean_color(thing, world="first"):
     """(2,) float64: E[ab | thing], what regression must converge to.  Clipped jitter is symmetric: mean
-    zero."""
+    zero.
+    """
     thing = _thing(thing)
     return thing.shares(world) @ thing.ab
 
@@ -137,9 +139,7 @@ def expected_distribution(thing, encode, class_weights=None, outputs=313, n=2000
     indices, weights = (np.asarray(part) for part in encode(conditional(thing, n, seed, world)))
     if class_weights is not None:
         weights = weights * np.asarray(class_weights)[indices[:, :1]]
-    mass = np.bincount(
-        indices.ravel(), weights.ravel(), outputs if class_weights is None else len(class_weights)
-    )
+    mass = np.bincount(indices.ravel(), weights.ravel(), outputs if class_weights is None else len(class_weights))
     return mass / mass.sum()
 
 
@@ -208,9 +208,7 @@ _PATTERNS = {
     "bricks": _bricks,
     "tiles": _tiles,
     "planks": lambda rng, y, x, p: np.where(x % p[1] < 1, -1.0, 0.5),
-    "checks": lambda rng, y, x, p: np.sign(
-        np.sin(_turns(y + 0.01, 2 * p[0])) * np.sin(_turns(x + 0.01, 2 * p[1]))
-    ),
+    "checks": lambda rng, y, x, p: np.sign(np.sin(_turns(y + 0.01, 2 * p[0])) * np.sin(_turns(x + 0.01, 2 * p[1]))),
     "dots": lambda rng, y, x, p: -np.clip(1.5 * np.cos(_turns(y, p[0])) * np.cos(_turns(x, p[1])), -1, 1),
     "blobs": lambda rng, y, x, p: np.clip(2.5 * _noise(rng, y, x, p), -1, 1),
     "ridges": lambda rng, y, x, p: 1 - 3 * np.abs(_noise(rng, y, x, p)),
