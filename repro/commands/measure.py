@@ -37,7 +37,8 @@ def measure_models(options):
     from repro.evaluation.held_out import differences, measure, summary
     from repro.evaluation.semantic import ClassifierError, open_classifier
     from repro.files import write_atomically
-    from repro.pages.records import quote_everywhere, run_description
+    from repro.pages.claims import update
+    from repro.pages.records import run_description
 
     folder, out, rows = Path(options.models or PRETRAINED), Path(options.out), []
     try:
@@ -60,7 +61,7 @@ def measure_models(options):
     write_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
     write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
     if out.resolve().parent == paths.RESULTS.resolve():
-        quote_everywhere()
+        update()
     print(f"written: {out} and {out.with_suffix('.csv.gz').name}")
     return 0
 
