@@ -21,6 +21,9 @@ def add(commands):
     )
     command.add_argument("sets", nargs="+", metavar="NAME=FOLDER", help="the photographs, classes as subfolders")
     command.add_argument("--models", metavar="DIR", help="of NAME.safetensors; default: those that come along")
+    command.add_argument(
+        "--decode", action="append", default=[], metavar="NAME", help="a model to decode by its mode and its mean, too"
+    )
     command.add_argument("--classifier", action="append", default=[], metavar="NAME", help="as in semantic.classifiers")
     command.add_argument("--size", type=int, metavar="PIXELS", help="of the squares; default: the shortest short side")
     command.add_argument("--limit", type=int, metavar="N", help="photographs of each set, at most")
@@ -45,6 +48,7 @@ def measure_models(options):
         models = {name: Colorizer.load(file) for name, file in models_in(folder).items()}
         if not models:
             raise WeightsError(f"no weights, NAME.safetensors, in {folder}")
+        models |= otherwise_decoded(models, options.decode)
         classifiers = [open_classifier(name) for name in options.classifier]
         for given in options.sets:
             name, found, place = given.partition("=")
@@ -64,6 +68,20 @@ def measure_models(options):
         update()
     print(f"written: {out} and {out.with_suffix('.csv.gz').name}")
     return 0
+
+
+def otherwise_decoded(models, names):
+    """{"NAME, mode" and "NAME, mean": Colorizer} of the named ones of {name: Colorizer}; ValueError for another name."""
+    from repro.colorizer import Colorizer
+
+    for name in names:
+        if name not in models:
+            raise ValueError(f"--decode {name}: there is no such model; there are {', '.join(models)}")
+    return {
+        f"{name}, {decoding}": Colorizer.load(models[name].origin, decoding=decoding)
+        for name in names
+        for decoding in ("mode", "mean")
+    }
 
 
 def read_set(name, folder, size=None, limit=None):

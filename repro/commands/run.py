@@ -33,26 +33,25 @@ def run(options):
 
 def foretold(command):
     """A Forecast of the stages to come, told; None where nothing is known, as without a recorded run."""
+    from repro.pages import forecast
     from repro.pages.evidence import read_result
-    from repro.pages.forecast import Forecast, in_words, recorded_rate, recorded_seconds, same_recipe, training_rate
 
     rehearsed = subprocess.run([*command, "--dry"], capture_output=True, text=True)
     # a rehearsal stops where a file is still to be made, so then all of it may run
     waiting = set(re.findall(r"Running stage '(.+?)'", rehearsed.stdout)) - {"photographs"}
     record = read_result("classroom")
-    if (rehearsed.returncode == 0 and not waiting) or not recorded_rate(record):
+    there = forecast.recorded_rate(record)
+    if (rehearsed.returncode == 0 and not waiting) or not there:
         return None
-    here, there = training_rate(), recorded_rate(record)
-    expected = {stage: seconds * there / here for stage, seconds in recorded_seconds(record).items()}
+    here = forecast.training_rate()
+    expected = {stage: seconds * there / here for stage, seconds in forecast.recorded_seconds(record).items()}
+    found = forecast.Forecast(expected, set(forecast.stage_names()) - set(expected))
     pace = f"This machine trains {here:.0f} photographs a second, the one of the recorded run trained {there:.0f}."
-    known = (
-        ""
-        if same_recipe()
-        else " That is for the recorded run's settings; yours are others, so watch the first stages."
-    )
     rest = "; what has not changed is skipped" if rehearsed.returncode == 0 else ""
-    say(f"{pace} All stages together will take about {in_words(sum(expected.values()))}{rest}.{known}")
-    return Forecast(expected)
+    say(f"{pace} All stages together will take about {forecast.in_words(found.left)}{rest}.")
+    if not forecast.same_recipe():
+        say("That is for the recorded run's settings. Yours are others, so it may be far off.")
+    return found
 
 
 def followed(command, forecast):

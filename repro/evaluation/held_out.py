@@ -24,6 +24,8 @@ COMPARED = (  # pairs of methods whose difference says something: the paper's cl
     ("classification", "regression"),
     ("regression_finetuned", "regression"),
     ("regression_finetuned", "classification"),
+    ("rebalanced, mode", "rebalanced"),  # decoded otherwise: --decode rebalanced
+    ("rebalanced", "rebalanced, mean"),
     ("encoder", "rebalanced"),
 )
 VIVID = (("regression", "truth"), ("rebalanced", "truth"))  # pairs whose colourfulness is compared
@@ -47,6 +49,11 @@ def colorfulness(rgb8):
     opponents = np.stack((red - green, (red + green) / 2 - blue))
     deviation, mean = opponents.std((2, 3)), opponents.mean((2, 3))
     return np.hypot(*deviation) + 0.3 * np.hypot(*mean)
+
+
+def steps(ab):
+    """How patchy colours are: mean distance in ab of neighbouring pixels of a picture (1, H, W, 2), ab units."""
+    return float(np.mean([float(ab.diff(dim=axis).norm(dim=-1).mean()) for axis in (1, 2)]))
 
 
 def ab_of(rgb8):
@@ -74,7 +81,8 @@ class HeldOut:
         """A dict for each photograph: the figures of a method's pictures (N, H, W, 3) uint8.
 
         auc, auc_rebalanced: of this photograph.  pixels and rarity: how much it counts in the set's two
-        figures, which are the weighted means.  "by colour": (2, Q) of `by_colour`, for intervals.
+        figures, which are the weighted means.  steps: how patchy the colours are.  "by colour": (2, Q) of
+        `by_colour`, for intervals.
         """
         peak, vivid = psnr(self.photos, colored), colorfulness(colored)
         rows = []
@@ -88,7 +96,7 @@ class HeldOut:
                     "auc": 1 - float(error.mean()) / LIMIT, "pixels": error.numel(),
                     "auc_rebalanced": 1 - float((error * weight).sum() / weight.sum()) / LIMIT,
                     "rarity": float(weight.sum()),
-                    "psnr": float(peak[index]), "colorfulness": float(vivid[index]),
+                    "psnr": float(peak[index]), "colorfulness": float(vivid[index]), "steps": steps(ab),
                     BY_COLOUR: np.concatenate(by_colour(ab, self.ab[index][None], ab_bins())),
                 }
             )  # fmt: skip

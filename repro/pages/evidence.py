@@ -10,16 +10,23 @@ from repro import paths
 from repro.evaluation.held_out import COMPARED, VIVID, differences
 from repro.evaluation.paired import unpaired_lead
 
+DECODED = {
+    "rebalanced": "annealed",
+    "rebalanced, mode": "mode",
+    "rebalanced, mean": "mean",
+}  # a decoding's name in claims
+FIXED = "weights held fixed"  # said of a source whose intervals of rebalanced AuC are wider than they need be
 RELEASE = "release"  # the method's name where the authors' weights were measured
 PERCENT = 0.01  # results/ablations.json is in per cent
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One difference between two methods, with its 95 % interval; shares (.01 is a point), chroma as a share of the truth's.
+    """One difference between two methods, with its 95 % interval, all of them shares: .01 is a point.
 
     figure: "auc", "auc_rebalanced", "top1", "chroma", "steps", "fooled", "seen" and "unseen" (probes), "ablation auc"
-    and so on.  pair: (A, B), the difference is A - B.  where: photographs, classifier, layer or seed.  source: the file.
+    and so on; chroma and steps as shares of the truth's.  pair: (A, B), the difference is A - B.  where: photographs,
+    classifier, layer or seed.  source: the file.
     theory: what theory says of it, in the painted world.
     """
 
@@ -127,7 +134,7 @@ def of_photographs(name, pairs=(*COMPARED, *VIVID)):
         }
         for collection in {**known, **computed}
     }
-    return _as_evidence(merged, rows, f"{name}.csv.gz")
+    return _as_evidence(merged, rows, f"{name}.csv.gz", known)
 
 
 def _has(found, pair):
@@ -146,7 +153,7 @@ def _needed(rows, pairs):
 
 
 def of_the_release():
-    """[Evidence] of the authors' weights, where somebody has measured them: the method `release` of any results file."""
+    """[Evidence] of the authors' weights, where somebody has measured them: the rows called `release` in results/."""
     found = []
     for file in sorted(paths.RESULTS.glob("*.csv.gz")):
         rows = [row for row in read_rows(file) if row["method"] in ("truth", "gray", "random", RELEASE)]
@@ -157,21 +164,32 @@ def of_the_release():
     return found
 
 
-def _as_evidence(pairs_of, rows, source):
-    """[Evidence] of {set: {"A - B": {figure: interval}}}, colourfulness as a share of the truth's."""
+def _as_evidence(pairs_of, rows, source, known=None):
+    """[Evidence] of {set: {"A - B": {figure: interval}}}, colourfulness and steps as shares of the truth's.
+
+    known: what of it was measured with the colours of every photograph at hand.
+    """
     found = []
     for collection, pairs in pairs_of.items():
-        true = [row["colorfulness"] for row in rows if (row["set"], row["method"]) == (collection, "truth")]
-        for evidence in _listed(source, collection, pairs):
-            if evidence.figure == "colorfulness" and true:
-                ends = {name: getattr(evidence, name) * len(true) / sum(true) for name in ("mean", "low", "high")}
-                found.append(replace(evidence, figure="chroma", **ends))
-            elif evidence.figure.startswith("top1 ") and not evidence.figure.startswith("top1 of"):
-                where = f"{collection}, {evidence.figure.removeprefix('top1 ')}"
-                found.append(replace(evidence, figure="top1", where=where))
-            elif evidence.figure in ("auc", "auc_rebalanced"):
-                found.append(evidence)
+        for one in _listed(source, collection, pairs):
+            shown = _NAMES.get(one.figure, one.figure)
+            if shown in ("chroma", "steps"):
+                of_truth = [row[one.figure] for row in rows if (row["set"], row["method"]) == (collection, "truth")]
+                ends = {name: getattr(one, name) * len(of_truth) / sum(of_truth) for name in ("mean", "low", "high")}
+                one = replace(one, figure=shown, **ends)
+            elif shown.startswith("top1 ") and not shown.startswith("top1 of"):
+                one = replace(one, figure="top1", where=f"{collection}, {shown.removeprefix('top1 ')}")
+            elif shown not in ("auc", "auc_rebalanced"):
+                continue
+            elif shown == "auc_rebalanced" and not _has((known or {}).get(collection, {}), one.pair):
+                one = replace(one, source=f"{source}, {FIXED}")
+            if {*one.pair} <= set(DECODED) and one.figure != "top1":
+                one = replace(one, pair=tuple(DECODED[name] for name in one.pair))
+            found.append(one)
     return found
+
+
+_NAMES = {"colorfulness": "chroma"}  # what claims call a figure of `measure`
 
 
 # ---- single choices ----

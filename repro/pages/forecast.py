@@ -8,7 +8,7 @@ import yaml
 
 from repro import paths
 
-UNKNOWN = 3.0  # seconds of a stage that was never timed: cleaning a page, listing photographs
+UNTIMED = 2.0  # seconds of a stage that was never timed: cleaning a page, listing photographs
 TELLING = 20.0  # seconds of recorded stages, before this run's own pace corrects the forecast
 
 
@@ -28,10 +28,11 @@ def stage_names():
 
 
 def recorded_seconds(record):
-    """{stage: seconds} that the recorded run took; of a stage that it did not time, UNKNOWN."""
+    """{stage: seconds} that the recorded run took, of the stages that it timed."""
     pages, stages = record.get("page_minutes", {}), record.get("stage_seconds", {})
-    known = {name: 60 * pages[page] + UNKNOWN if page in pages else UNKNOWN for name, page in stage_names().items()}
-    return known | {name: seconds for name, seconds in stages.items() if name in known}
+    names = stage_names()
+    known = {name: 60 * pages[page] for name, page in names.items() if page in pages}
+    return known | {name: seconds for name, seconds in stages.items() if name in names}
 
 
 def recorded_rate(record):
@@ -80,11 +81,14 @@ def same_recipe():
 class Forecast:
     """What is left of a run of the pipeline.
 
-    expected: {stage: seconds} on this machine, of the stages that have not been met yet.  took: {stage: seconds}.
+    expected: {stage: seconds} on this machine, of the timed stages that have not ended yet.  untimed: names of the
+    others, which count for little and never change the pace.  took: {stage: seconds}.
     """
 
     expected: dict
+    untimed: set = field(default_factory=set)
     took: dict = field(default_factory=dict)
+    spent: float = 0.0
     planned: float = 0.0
     running: str | None = None
     began: float = 0.0
@@ -99,6 +103,7 @@ class Forecast:
         """A stage has nothing to do; returns as `start`."""
         ended = self.end(now)
         self.expected.pop(stage, None)
+        self.untimed.discard(stage)
         return ended
 
     def end(self, now):
@@ -107,18 +112,20 @@ class Forecast:
             return None
         stage, self.running = self.running, None
         self.took[stage] = now - self.began
-        self.planned += self.expected.pop(stage, self.took[stage])
+        if stage in self.expected:
+            self.spent, self.planned = self.spent + self.took[stage], self.planned + self.expected.pop(stage)
+        self.untimed.discard(stage)
         return stage, self.took[stage]
 
     @property
     def pace(self):
-        """Seconds that stages took for each second that was expected."""
-        return sum(self.took.values()) / self.planned if self.planned > TELLING else 1.0
+        """Seconds that timed stages took for each second that was expected."""
+        return self.spent / self.planned if self.planned > TELLING else 1.0
 
     @property
     def left(self):
         """Seconds of the stages that are still to come."""
-        return self.pace * sum(self.expected.values())
+        return self.pace * sum(self.expected.values()) + UNTIMED * len(self.untimed)
 
 
 def in_words(seconds):
