@@ -29,7 +29,7 @@ setup: .venv/.ready ## install everything into .venv (the other targets do it wh
 	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready: .venv holds everything.",:)
 
 repro: setup scm ## run the whole pipeline: every page, every number (ARGS='...' goes to dvc repro)
-	dvc repro $(ARGS)
+	@python -m repro run -- $(ARGS)
 	@echo "Done. The pages are in outputs/pages/; open outputs/pages/12_results.html in a browser."
 
 test: setup scm ## run the tests (ARGS='...' goes to pytest)

@@ -15,6 +15,7 @@ from repro.commands import (
     pack,
     page,
     record,
+    run,
     say,
     shards,
     ship,
@@ -23,7 +24,7 @@ from repro.commands import (
 )
 from repro.extras import what_to_install
 
-COMMANDS = colorize, data, pack, shards, train, measure, record, ship, exercises, study, page
+COMMANDS = colorize, data, pack, shards, train, measure, record, ship, exercises, study, page, run
 
 
 def main(arguments=None):

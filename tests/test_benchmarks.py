@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from benchmarks import coverage
 from benchmarks.__main__ import THEMES, main, table
 from benchmarks.measure import Figure, best_seconds, peak_growth
 
@@ -54,3 +55,11 @@ def test_memory_is_measured_in_a_process_of_its_own():
 def test_a_failure_in_that_process_is_shown():
     with pytest.raises(RuntimeError, match="no_such_function"):
         peak_growth("benchmarks.memory:no_such_function")
+
+
+def test_coverage_is_a_share_of_trials(tmp_path, capsys):
+    file = tmp_path / "coverage.json"
+    coverage.main(["--small", "--json", str(file)])
+    found = json.loads(file.read_text())["coverage"]
+    assert all(0 <= values["covers"] <= 1 for intervals in found.values() for values in intervals.values())
+    assert "paired lead in rebalanced AuC covers" in capsys.readouterr().out

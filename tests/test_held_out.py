@@ -17,7 +17,7 @@ from repro.bins import ab_bins
 from repro.colorizer import Colorizer
 from repro.colorizer.weights import save_weights
 from repro.commands.measure import as_csv, read_set
-from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psnr, summary
+from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psnr, steps, summary
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.evaluation.semantic import Classifier
 from repro.objectives import Objective
@@ -165,9 +165,27 @@ def test_the_command(tmp_path, models, capsys):
     assert "pets: rebalanced measured on 4 photographs" in capsys.readouterr().out
 
 
+def test_a_model_decoded_otherwise_stands_beside_itself(tmp_path, models):
+    out = tmp_path / "found.json"
+    place = folder_of(tmp_path / "photos")
+    assert main(["measure", f"pets={place}", "--models", str(models), "--decode", "rebalanced", "--out", str(out)]) == 0
+    record = json.loads(out.read_text())
+    assert {"rebalanced", "rebalanced, mode", "rebalanced, mean"} < set(record["held_out"]["pets"])
+    leads = record["differences"]["pets"]["rebalanced, mode - rebalanced"]
+    assert leads["steps"]["mean"] > 0 and leads["auc_rebalanced"]["low"] <= leads["auc_rebalanced"]["high"]
+    assert record["models"]["rebalanced, mean"]["decoding"] == "mean"
+
+
+def test_steps_by_hand():
+    """Two columns (3, 4) and (0, 0): 5 across, 0 down."""
+    ab = torch.tensor([[[[3.0, 4], [0, 0]], [[3, 4], [0, 0]]]])
+    assert steps(ab) == pytest.approx(2.5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["pets=.", "--decode", "nobody"], "--decode nobody: there is no such model; there are regression, rebalanced"),
         (["pets"], "expected NAME=FOLDER"),
         (["pets=/nowhere"], "is not a folder"),
         (["pets=."], "0 colour photographs"),

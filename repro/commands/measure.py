@@ -21,6 +21,9 @@ def add(commands):
     )
     command.add_argument("sets", nargs="+", metavar="NAME=FOLDER", help="the photographs, classes as subfolders")
     command.add_argument("--models", metavar="DIR", help="of NAME.safetensors; default: those that come along")
+    command.add_argument(
+        "--decode", action="append", default=[], metavar="NAME", help="a model to decode by its mode and its mean, too"
+    )
     command.add_argument("--classifier", action="append", default=[], metavar="NAME", help="as in semantic.classifiers")
     command.add_argument("--size", type=int, metavar="PIXELS", help="of the squares; default: the shortest short side")
     command.add_argument("--limit", type=int, metavar="N", help="photographs of each set, at most")
@@ -37,13 +40,15 @@ def measure_models(options):
     from repro.evaluation.held_out import differences, measure, summary
     from repro.evaluation.semantic import ClassifierError, open_classifier
     from repro.files import write_atomically
-    from repro.pages.records import quote_everywhere, run_description
+    from repro.pages.claims import update
+    from repro.pages.records import run_description
 
     folder, out, rows = Path(options.models or PRETRAINED), Path(options.out), []
     try:
         models = {name: Colorizer.load(file) for name, file in models_in(folder).items()}
         if not models:
             raise WeightsError(f"no weights, NAME.safetensors, in {folder}")
+        models |= otherwise_decoded(models, options.decode)
         classifiers = [open_classifier(name) for name in options.classifier]
         for given in options.sets:
             name, found, place = given.partition("=")
@@ -60,9 +65,23 @@ def measure_models(options):
     write_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
     write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
     if out.resolve().parent == paths.RESULTS.resolve():
-        quote_everywhere()
+        update()
     print(f"written: {out} and {out.with_suffix('.csv.gz').name}")
     return 0
+
+
+def otherwise_decoded(models, names):
+    """{"NAME, mode" and "NAME, mean": Colorizer} of the named ones of {name: Colorizer}; ValueError for another name."""
+    from repro.colorizer import Colorizer
+
+    for name in names:
+        if name not in models:
+            raise ValueError(f"--decode {name}: there is no such model; there are {', '.join(models)}")
+    return {
+        f"{name}, {decoding}": Colorizer.load(models[name].origin, decoding=decoding)
+        for name in names
+        for decoding in ("mode", "mean")
+    }
 
 
 def read_set(name, folder, size=None, limit=None):

@@ -14,6 +14,12 @@ def score(scores, targets):
     return mean_average_precision(scores, targets)
 
 
+def right(scores, targets):
+    """Which photographs' highest score is their class's: (N,) bool; None for (N, C) targets."""
+    targets = np.asarray(targets)
+    return np.asarray(scores).argmax(1) == targets if targets.ndim == 1 else None
+
+
 def sampling_error(scores, targets, resamples=200):
     """Standard error of `score` over other test photographs: by formula for top-1, by bootstrap for mean average
     precision.

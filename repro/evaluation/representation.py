@@ -11,16 +11,16 @@ GPU, and several labels a photograph (PASCAL VOC).
 import math
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
 from torch.nn import functional
 
 from repro.color import rgb8_to_lightness
-from repro.evaluation.quality import sampling_error, score
+from repro.evaluation.paired import t_reach
+from repro.evaluation.quality import right, sampling_error, score
 from repro.initialization import kmeans_initialize, random_initialize, refresh_batch_statistics
 from repro.network import ColorizationNet
 
@@ -191,7 +191,8 @@ class LayerQuality:
     number of features.
 
     validation: the same on the photographs that chose the decay, which choose the best layer too.  error:
-    standard error of the quality, had other test photographs been drawn.
+    standard error of the quality, had other test photographs been drawn.  right: (N,) bool, which of them were
+    right; None where a photograph has several labels.
     """
 
     network: str
@@ -201,6 +202,7 @@ class LayerQuality:
     features: int
     validation: float = math.nan
     error: float = 0.0
+    right: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 def probe_layers(name, network, training, test, layers=LAYERS, seeds=(0, 1, 2), draw=None, report=print, **options):
@@ -228,8 +230,8 @@ def probe_layers(name, network, training, test, layers=LAYERS, seeds=(0, 1, 2), 
                 probe = fit_probe(known[layer], training[1], rows, seed=seed, tuning=left, **options)
                 scores = probe.scores(unseen[layer]).cpu()
                 chosen_by = score(probe.scores(known[layer], left).cpu(), np.asarray(training[1])[left])
-                quality, error = score(scores, test[1]), sampling_error(scores, test[1])
-                found.append(LayerQuality(name, layer, seed, quality, known[layer].shape[1], chosen_by, error))
+                quality, error, hit = score(scores, test[1]), sampling_error(scores, test[1]), right(scores, test[1])
+                found.append(LayerQuality(name, layer, seed, quality, known[layer].shape[1], chosen_by, error, hit))
             here = [row.quality for row in found if row.layer == layer]
             around = f" +- {deviation(here):.3f}" if len(here) > 1 else ""
             report(f"  {name:15s} {layer}  {np.mean(here):.3f}{around}")
@@ -304,11 +306,5 @@ def by_network(found):
 
 
 def _reach(rows):
-    """Half of the 95 % interval of a layer's mean quality: t with Welch and Satterthwaite's degrees of freedom."""
-    # all seeds are measured on the same test photographs, so more seeds do not make that part of the error less
-    sample = float(np.mean([row.error**2 for row in rows]))
-    if len(rows) < 2:
-        return 1.96 * math.sqrt(sample)
-    seeds = deviation([row.quality for row in rows]) ** 2 / len(rows)
-    freedom = (sample + seeds) ** 2 * (len(rows) - 1) / seeds**2 if seeds else math.inf
-    return float(stats.t.ppf(0.975, min(freedom, 1e6))) * math.sqrt(sample + seeds)
+    """Half of the 95 % interval of a layer's mean quality over seeds."""
+    return t_reach(float(np.mean([row.error**2 for row in rows])), [row.quality for row in rows])

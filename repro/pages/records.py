@@ -49,6 +49,11 @@ def run_description(seed):
     }
 
 
+def as_json(record):
+    """The bytes of a file under results/."""
+    return (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
+
+
 def keep(name):
     """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README, whose first
     picture is page 11's.  Returns the path of the numbers.
@@ -59,6 +64,8 @@ def keep(name):
         if not file.exists():
             raise FileNotFoundError(f"{file} is not there; run the pipeline first: make repro")
     record = json.loads(numbers.read_text()) | {"page_minutes": page_minutes()}
+    if (timed := paths.OUTPUTS / "stage_seconds.json").exists():
+        record["stage_seconds"] = json.loads(timed.read_text())
     write_atomically(paths.RESULTS / f"{name}.png", picture.read_bytes())
     write_atomically(paths.RESULTS / "first.png", first.read_bytes())
     write_atomically(paths.RESULTS / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
@@ -84,22 +91,21 @@ def page_minutes():
 
 def quote_results(text):
     """README with every block between `<!-- results/NAME.json -->` and `<!-- end -->` written anew from that
-    file.
+    file; `results/claims.json, in short` is the list of verdicts alone.
     """
 
     def block(match):
         record = paths.RESULTS / f"{match[1]}.json"
-        found = json.loads(record.read_text()) if record.exists() else None
-        body = (
-            "(not recorded yet)"
-            if found is None
-            else held_out_table(found)
-            if "held_out" in found
-            else markdown_table(found)
-        )
-        return f"<!-- results/{match[1]}.json -->\n{body}\n<!-- end -->"
+        body = _quoted(json.loads(record.read_text()), match[2]) if record.exists() else "(not recorded yet)"
+        return f"<!-- results/{match[1]}.json{match[2] or ''} -->\n{body}\n<!-- end -->"
 
-    return re.sub(r"<!-- results/(\w+)\.json -->\n.*?<!-- end -->", block, text, flags=re.S)
+    return re.sub(r"<!-- results/(\w+)\.json(, in short)? -->\n.*?<!-- end -->", block, text, flags=re.S)
+
+
+def _quoted(record, in_short):
+    if "claims" in record:
+        return claims_in_short(record) if in_short else claims_table(record)
+    return held_out_table(record) if "held_out" in record else markdown_table(record)
 
 
 def method_name(method):
@@ -167,6 +173,51 @@ def held_out_table(results):
         f"Measured {run['date']} on {run['hardware']}; seed {run['seed']}, Python {run['python']}, torch {run['torch']}."
     )
     return "\n".join(lines)
+
+
+# ---- the paper's claims ----
+
+
+def claims_rows(found):
+    """What `claims.table` found as a table for a page or README: its header, and a row for each claim."""
+    header = [
+        "the paper's claim, with its figures", "the painted world, against theory",
+        "photographs, the network at quarter width", "the authors' weights", "verdict",
+    ]  # fmt: skip
+    rows = []
+    for row in found["claims"]:
+        columns = [row[name] for name in ("world", "photographs", "authors")]
+        cells = [f"{column['verdict']}: {column['text']}" if column["text"] else None for column in columns]
+        rows.append([f"{row['claim']} ({row['paper']})", *cells, _word(row)])
+    return header, rows
+
+
+def _word(row):
+    return row["verdict"] + (" (painted world)" if row["of"] == "world" else "")
+
+
+def claims_in_short(found):
+    """Which claims have which verdict as Markdown, a line for each verdict."""
+    lines = []
+    for verdict in found["verdicts"]:
+        of_it = [row for row in found["claims"] if row["verdict"] == verdict]
+        names = [row["claim"] + _word(row).removeprefix(verdict) for row in of_it]
+        lines.append(f"- **{verdict.capitalize()}** ({len(of_it)}): {'; '.join(names) or 'none'}.")
+    return "\n".join(lines)
+
+
+def claims_table(found):
+    """The table of claims as Markdown, with its rule."""
+    header, rows = claims_rows(found)
+    first, *others = (f"| {' | '.join(cell or '' for cell in row)} |" for row in (header, *rows))
+    note = (
+        "Differences in points (of AuC, of top-1), or in per cent of the truth's colourfulness, with 95 % intervals. "
+        "An empty cell: not measured."
+    )
+    return "\n".join([first, "|---" * len(header) + "|", *others, "", f"{note} {found['rule']}"])
+
+
+# ---- a run ----
 
 
 def markdown_table(results):
