@@ -22,6 +22,7 @@ COMPARED = (  # pairs of methods whose difference says something: the paper's cl
     ("classification", "regression"),
     ("regression_finetuned", "regression"),
     ("encoder", "rebalanced"),
+    ("release", "gray"),
 )
 BY_COLOUR = "by colour"  # the key of a row's (2, Q) array, which no table shows
 
