@@ -32,9 +32,11 @@ SIZE = 128_976_165  # bytes
 SHA256 = "9b330a0bae53f4ded77b1e23defbf78beaa09c10ebc4c4999e8e4f4a160b93f9"
 COLORS = "model_out.weight"  # of the layer that decodes: the bins, divided by ...
 COLOR_SCALE = 110
-HEADER = {
+AS_RELEASED = {  # how the release draws; in the header of the file that is kept
     "short_side": 256,
     "colorize": {"decoding": "annealed", "temperature": 1.0, "as_release": True},
+}
+ORIGIN = {  # of the authors' file alone
     "trained_on": "ImageNet's training photographs, by the authors",
     "licence": "BSD-2-Clause, (c) 2016 Richard Zhang, Phillip Isola, Alexei A. Efros",
 }
@@ -109,7 +111,8 @@ def import_file(path, out=None):
     target = place() if out is None else Path(out)
     goal = Objective("rebalanced", ab_bins(), torch.ones(network.outputs))  # no weights file has its class weights
     try:
-        save_weights(target, network, goal, **HEADER, source={"file": Path(path).name, "sha256": found})
+        settings = AS_RELEASED | (ORIGIN if found == SHA256 else {})
+        save_weights(target, network, goal, **settings, source={"file": Path(path).name, "sha256": found})
     except OSError as error:
         raise WeightsError(
             f"{target} cannot be written: {error.strerror or error}; REPRO_CACHE names another folder"

@@ -117,8 +117,8 @@ def load_weights(path, bins):
     """(network in evaluation mode, header dict, extra tensors) of a file by `save_weights`.
 
     bins: (Q, 2) that the caller will decode with.  The network's `floor` is the file's.  Raises WeightsError, with
-    what was expected, for a file that is missing, broken, of another project, or trained with other bins, and for weights that no network
-    can compute with.
+    what was expected, for a file that is missing, broken, of another project, or trained with other bins, and for
+    weights that no network can compute with.
     """
     header, tensors = _read(path)
     if header["bins"] != fingerprint(bins):

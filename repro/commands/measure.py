@@ -108,7 +108,7 @@ def warn_of_seen_photographs(held_out, models):
     from repro.colorizer import release
 
     seen = sum(map(release.has_seen, held_out.names))
-    if seen and any(model.origin == str(release.place()) for model in models.values()):
+    if seen and any(model.header.get("trained_on") == release.ORIGIN["trained_on"] for model in models.values()):
         say(
             f"warning: {held_out.name}: the authors' weights have seen {seen} of these {len(held_out.names)} "
             "photographs, so their row says too much; --names FILE leaves such photographs out",
