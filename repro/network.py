@@ -22,23 +22,25 @@ BLOCKS = {
 }
 DECODER = (256, 256, 256)  # block 8: a 4x4 transposed convolution of stride 2, then 3x3 convolutions
 MULTIPLE = 8  # height and width must be multiples of this
-DEAD = 0.01  # of its layer's median variance: a channel with less hardly ever wakes
+DEAD = 0.01  # of its layer's median variance: a channel with less hardly ever wakes; `ColorizationNet.floor`
 
 
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that a rare photograph cannot blow up.
 
     After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph that
-    wakes one after all would be divided by its root.  So in evaluation no variance counts as less than DEAD of
-    the layer's median; training is untouched.
+    wakes one after all would be divided by its root.  So in evaluation no variance counts as less than `floor`
+    times the layer's median; training is untouched.  With floor 0 it is torch's own, bit for bit.
 
     It has a scale and a shift for every channel, which Caffe's layer in the authors' release has not.
     """
 
+    floor = DEAD
+
     def forward(self, features):
         if self.training:
             return super().forward(features)
-        variance = self.running_var.clamp(min=DEAD * self.running_var.median())
+        variance = self.running_var.clamp(min=self.floor * self.running_var.median())
         return nn.functional.batch_norm(features, self.running_mean, variance, self.weight, self.bias, eps=self.eps)
 
 
@@ -84,6 +86,19 @@ class ColorizationNet(nn.Module):
             self.layers[f"conv8_{position}"] = nn.Sequential(convolution, nn.ReLU(inplace=True))
             previous = scaled(count)
         self.layers["out"] = nn.Sequential(nn.Conv2d(previous, outputs, 1))
+
+    @property
+    def floor(self):
+        """The least variance that batch normalisation counts, as a share of its layer's median: DEAD; 0, none,
+        for the authors' weights.  A weights file says which.
+        """
+        return next((norm.floor for layer in self.layers.values() if (norm := normalization(layer))), DEAD)
+
+    @floor.setter
+    def floor(self, share):
+        for layer in self.layers.values():
+            if norm := normalization(layer):
+                norm.floor = share
 
     def forward(self, lightness):
         for _, features in self.activations(lightness):

@@ -15,7 +15,8 @@ from repro import decoding as decoding_module
 from repro import paths
 from repro.bins import ab_bins
 from repro.color import rgb8_to_lightness
-from repro.colorizer.enlarge import join, reduced
+from repro.colorizer import release
+from repro.colorizer.enlarge import as_release, join, reduced, squashed
 from repro.colorizer.scans import picture_in, stretch
 from repro.colorizer.weights import (
     DECODINGS,
@@ -40,15 +41,17 @@ class Colorizer:
     short_side: of the small copy that the network sees, pixels.  origin: where the weights come from.
     guided: whether colours end at the edges of things (`guided`).  mirrored: whether a photograph and its
     mirror image are both asked, and the mean of the two taken.  as_scan: whether the network is shown the
-    photograph without its frame and at full contrast (`scans.py`).  header: what the weights' file says of them.
+    photograph without its frame and at full contrast (`scans.py`).  as_release: whether the copy is squashed to a
+    square and the colours lie where the authors' PyTorch release draws them (`enlarge.py`).  header: what the
+    weights' file says of them.
     """
 
     def __init__(
         self, network, bins, objective, *, short_side=64, origin="", decoding="annealed", temperature=0.38,
-        guided=False, mirrored=False, as_scan=False, header=None,
+        guided=False, mirrored=False, as_scan=False, as_release=False, header=None,
     ):  # fmt: skip
         self.network, self.bins, self.objective = network.eval(), bins, objective
-        self.guided, self.mirrored, self.as_scan = guided, mirrored, as_scan
+        self.guided, self.mirrored, self.as_scan, self.as_release = guided, mirrored, as_scan, as_release
         self.short_side, self.origin, self.header = short_side, origin, header or {}
         self.decoding, self.temperature = decoding, temperature
 
@@ -57,15 +60,18 @@ class Colorizer:
         """Load weights: a safetensors file, or one of the models that come along, trained on photographs.
 
         path: the file; or, of those that come along, "regression", "regression_finetuned", "classification",
-        "rebalanced" (the paper's) or "encoder" (beyond the paper; the default).
-        options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored, as_scan; in
-        place of those that the file names, as measured to be the best for it.  None means as the file says.
-        Raises WeightsError if the file is missing, broken or made for other bins, ValueError for an option
-        that cannot be.
+        "rebalanced" (the paper's) or "encoder" (beyond the paper; the default); or "release", the authors' own,
+        which are fetched once.
+        options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored, as_scan,
+        as_release; in place of those that the file names, as measured to be the best for it.  None means as the
+        file says.
+        Raises WeightsError if the file is missing, broken, made for other bins or cannot be fetched, ValueError
+        for an option that cannot be.
         """
         given = check_options({name: value for name, value in options.items() if value is not None})
         path = DEFAULT if path is None else path
         path = PRETRAINED / f"{path}.safetensors" if path in MODELS else path
+        path = release.kept_or_fetched() if path == release.NAME else path
         bins = ab_bins()
         network, header, _ = load_weights(path, bins)
         options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | given
@@ -116,10 +122,17 @@ class Colorizer:
         return result
 
     def _colorize(self, photo, decoding, temperature, into):
-        lightness = rgb8_to_lightness(shrink(photo, self.short_side))
+        lightness = rgb8_to_lightness(self.small(photo))
         shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
         ab = self.predict_ab(shown[None, None], decoding, temperature)[0]
-        join(photo, ab, torch.from_numpy(lightness) if self.guided else None, into)
+        if self.as_release and not self.guided:
+            join(photo, as_release(ab), into=into, step=1)
+        else:
+            join(photo, ab, torch.from_numpy(lightness) if self.guided else None, into)
+
+    def small(self, photo):
+        """The copy that the network is shown of a photograph: (H, W, 3) uint8 -> (h, w, 3) uint8."""
+        return squashed(photo, self.short_side) if self.as_release else shrink(photo, self.short_side)
 
     def predict_ab(self, lightness, decoding=None, temperature=None):
         """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4), within UTMOST; else WeightsError."""
@@ -138,13 +151,15 @@ class Colorizer:
         path = Path(self.origin)
         if path.parent == PRETRAINED and path.stem in MODELS:
             return f"{path.stem}: {MODELS[path.stem]}"
+        if path == release.place():
+            return f"{release.NAME}: {release.WHAT}"
         network = "" if self.network.kind == "paper" else f", network {self.network.kind}"
         return f"{self.origin} ({self.objective}{network})"
 
     def card(self):
         """What a record of figures should say of the model, from its file and its settings here."""
         known = ("network", "settings", "trained_on", "step", "photos")
-        chosen = "short_side", "decoding", "temperature", "guided", "mirrored", "as_scan"
+        chosen = "short_side", "decoding", "temperature", "guided", "mirrored", "as_scan", "as_release"
         return {name: getattr(self, name) for name in chosen} | {
             name: self.header[name] for name in known if name in self.header
         }

@@ -30,7 +30,8 @@ def add(commands):
         "--weights",
         metavar="FILE",
         help="a trained model, as outputs/models/rebalanced.safetensors of your last run; or regression, "
-        "regression_finetuned, classification, rebalanced, encoder (default), which come along",
+        "regression_finetuned, classification, rebalanced, encoder (default), which come along; or release, the "
+        "authors' own, which are fetched once (129 MB)",
     )
     command.add_argument("--decoding", choices=("annealed", "mean", "mode"), help="in place of what the weights name")
     command.add_argument(

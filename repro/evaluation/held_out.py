@@ -27,6 +27,7 @@ COMPARED = (  # pairs of methods whose difference says something: the paper's cl
     ("rebalanced, mode", "rebalanced"),  # decoded otherwise: --decode rebalanced
     ("rebalanced", "rebalanced, mean"),
     ("encoder", "rebalanced"),
+    ("release", "gray"),
 )
 VIVID = (("regression", "truth"), ("rebalanced", "truth"))  # pairs whose colourfulness is compared
 BY_COLOUR = "by colour"  # the key of a row's (2, Q) array, which no table shows
