@@ -37,7 +37,7 @@ def measure_models(options):
     from repro.colorizer import Colorizer
     from repro.colorizer.weights import PRETRAINED, WeightsError, models_in
     from repro.datasets.sources import SourceError
-    from repro.evaluation.held_out import differences, measure, summary
+    from repro.evaluation.held_out import RECORDED_AS, differences, measure, summary
     from repro.evaluation.semantic import ClassifierError, open_classifier
     from repro.files import write_atomically
     from repro.pages.claims import update
@@ -61,7 +61,7 @@ def measure_models(options):
     record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
     held_out = summary(rows)
     number = {name: sum(row["set"] == name and row["method"] == "gray" for row in rows) for name in held_out}
-    record |= {"photographs": number, "held_out": held_out, "differences": differences(rows)}
+    record |= {"intervals": RECORDED_AS, "photographs": number, "held_out": held_out, "differences": differences(rows)}
     write_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
     write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
     if out.resolve().parent == paths.RESULTS.resolve():

@@ -29,6 +29,7 @@ COMPARED = (  # pairs of methods whose difference says something: the paper's cl
     ("encoder", "rebalanced"),
 )
 VIVID = (("regression", "truth"), ("rebalanced", "truth"))  # pairs whose colourfulness is compared
+RECORDED_AS = "rebalanced AuC: jackknife; the others: bootstrap"  # how intervals are made, as a record says
 BY_COLOUR = "by colour"  # the key of a row's (2, Q) array, which no table shows
 
 

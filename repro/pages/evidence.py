@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, replace
 
 from repro import paths
-from repro.evaluation.held_out import COMPARED, VIVID, differences
+from repro.evaluation.held_out import COMPARED, RECORDED_AS, VIVID, differences
 from repro.evaluation.paired import unpaired_lead
 
 DECODED = {
@@ -124,7 +124,7 @@ def read_rows(file):
 def of_photographs(name, pairs=(*COMPARED, *VIVID)):
     """[Evidence] of results/<name>.json and its rows: an interval that the first holds is taken from there."""
     record, rows = read_result(name), read_rows(paths.RESULTS / f"{name}.csv.gz")
-    known = record.get("differences", {})
+    known = _known(record)
     missing = [pair for pair in pairs if not all(_has(found, pair) for found in known.values())]
     computed = differences(_needed(rows, missing), missing) if missing else {}
     merged = {
@@ -135,6 +135,21 @@ def of_photographs(name, pairs=(*COMPARED, *VIVID)):
         for collection in {**known, **computed}
     }
     return _as_evidence(merged, rows, f"{name}.csv.gz", known)
+
+
+def _known(record):
+    """The differences of a record; without those of rebalanced AuC where its intervals are of the earlier kind, a
+    bootstrap that covers less than it promises (`auc_interval`).
+    """
+    if record.get("intervals") == RECORDED_AS:
+        return record["differences"]
+    return {
+        collection: {
+            pair: {figure: value for figure, value in found.items() if figure != "auc_rebalanced"}
+            for pair, found in pairs.items()
+        }
+        for collection, pairs in record.get("differences", {}).items()
+    }
 
 
 def _has(found, pair):
