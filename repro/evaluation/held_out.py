@@ -152,7 +152,7 @@ def differences(rows, pairs=COMPARED, seed=0):
 
     Both methods are measured on the same photographs and drawn together, so what makes a photograph easy or
     hard for both does not widen the interval.  Rows of a CSV file lack what photographs give to each colour: the
-    weights of the rebalanced AuC are then the set's in every resample, and its interval is about twice too wide.
+    weights of the rebalanced AuC are then the set's in every resample, which mostly makes its interval too wide.
     """
     return {
         name: {

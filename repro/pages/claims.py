@@ -21,8 +21,8 @@ RULE = (
 
 
 FIXED = (
-    "Some intervals of rebalanced AuC on photographs hold the weights of the colours fixed, which makes them wider "
-    "than they need be; `results/claims.json` says which."
+    "Some intervals of rebalanced AuC on photographs hold the weights of the colours fixed, which mostly makes them "
+    "too wide; `results/claims.json` says which."
 )
 
 

@@ -15,7 +15,7 @@ DECODED = {
     "rebalanced, mode": "mode",
     "rebalanced, mean": "mean",
 }  # a decoding's name in claims
-FIXED = "weights held fixed"  # said of a source whose intervals of rebalanced AuC are wider than they need be
+FIXED = "weights held fixed"  # said of a source whose intervals of rebalanced AuC are mostly too wide
 RELEASE = "release"  # the method's name where the authors' weights were measured
 PERCENT = 0.01  # results/ablations.json is in per cent
 
