@@ -8,7 +8,7 @@ import pytest
 
 from repro import paths
 from repro.commands.measure import as_csv
-from repro.evaluation.held_out import BY_COLOUR, differences
+from repro.evaluation.held_out import BY_COLOUR, RECORDED_AS, differences
 from repro.evaluation.paired import FAILS, HOLDS, OPEN, UNTESTED
 from repro.pages import claims, evidence, records
 from repro.pages.claims import Claim
@@ -70,6 +70,8 @@ def test_photographs_decide_where_they_were_measured(results):
     (results / "classroom.json").write_text(json.dumps(run(auc_rebalanced=interval(0.08, 0.10))))
     pairs = {"rebalanced - gray": {"auc_rebalanced": interval(-0.05, -0.02)}}
     (results / "shipped.json").write_text(json.dumps({"differences": {"cats": pairs}}))
+    assert of(claims.table(), BEST)["of"] == "world", "intervals of the earlier kind are not taken"
+    (results / "shipped.json").write_text(json.dumps({"intervals": RECORDED_AS, "differences": {"cats": pairs}}))
     row = of(claims.table(), BEST)
     assert (row["world"]["verdict"], row["verdict"], row["of"]) == (HOLDS, FAILS, "photographs")
     assert row["photographs"]["text"] == "cats -3.5 [-5.0, -2.0]"

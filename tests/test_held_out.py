@@ -165,7 +165,7 @@ def test_the_command(tmp_path, models, capsys):
     assert main(["measure", f"pets={place}", "--models", str(models), "--out", str(out)]) == 0
     record = json.loads(out.read_text())
     assert list(record["held_out"]["pets"]) == ["truth", "gray", "random", "regression", "rebalanced"]
-    assert record["models"]["rebalanced"]["short_side"] == 16
+    assert record["models"]["rebalanced"]["short_side"] == 16 and "jackknife" in record["intervals"]
     rows = list(csv.DictReader(io.StringIO(gzip.decompress((tmp_path / "found.csv.gz").read_bytes()).decode())))
     assert len(rows) == 5 * 4
     assert "pets: rebalanced measured on 4 photographs" in capsys.readouterr().out

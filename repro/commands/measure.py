@@ -75,14 +75,17 @@ def measure_models(options):
 def write_record(out, models, photographs, rows, scans):
     """Write what was measured: `rows` of `measure`, or `scans` of `scan_temperature`; results/ is quoted anew."""
     from repro import paths
-    from repro.evaluation.held_out import differences, summary
+    from repro.evaluation.held_out import RECORDED_AS, differences, summary
     from repro.files import write_atomically
     from repro.pages.claims import update
     from repro.pages.records import run_description
 
     record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
     record["photographs"] = {name: len(names) for name, names in photographs.items()}
-    record |= {"temperature": scans} if scans else {"held_out": summary(rows), "differences": differences(rows)}
+    if scans:
+        record["temperature"] = scans
+    else:
+        record |= {"intervals": RECORDED_AS, "held_out": summary(rows), "differences": differences(rows)}
     write_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
     if rows:
         write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))

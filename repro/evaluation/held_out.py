@@ -30,6 +30,7 @@ COMPARED = (  # pairs of methods whose difference says something: the paper's cl
     ("release", "gray"),
 )
 VIVID = (("regression", "truth"), ("rebalanced", "truth"))  # pairs whose colourfulness is compared
+RECORDED_AS = "rebalanced AuC: jackknife; the others: bootstrap"  # how intervals are made, as a record says
 BY_COLOUR = "by colour"  # the key of a row's (2, Q) array, which no table shows
 
 
@@ -152,7 +153,7 @@ def differences(rows, pairs=COMPARED, seed=0):
 
     Both methods are measured on the same photographs and drawn together, so what makes a photograph easy or
     hard for both does not widen the interval.  Rows of a CSV file lack what photographs give to each colour: the
-    weights of the rebalanced AuC are then the set's in every resample, and its interval is about twice too wide.
+    weights of the rebalanced AuC are then the set's in every resample, which mostly makes its interval too wide.
     """
     return {
         name: {

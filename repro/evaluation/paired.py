@@ -99,7 +99,10 @@ def leads(found, pairs, truth="truth", seed=0):
 
 
 def share_leads(hits, pairs, seed=0):
-    """{"A - B": {mean, error, low, high}} of shares of right answers.  hits: {method: (N,) bool} on the same photographs."""
+    """{"A - B": {mean, error, low, high}} of shares of right answers.
+
+    hits: {method: (N,) bool} on the same photographs.
+    """
     return {
         f"{one} - {other}": asdict(bootstrap(np.asarray(hits[one], float) - hits[other], seed=seed))
         for one, other in pairs
@@ -108,7 +111,7 @@ def share_leads(hits, pairs, seed=0):
 
 
 def layer_leads(found, over=("random", "k-means")):
-    """{"network - start": {layer: {mean, error, low, high}}} of linear probes on the same layers, seeds and photographs.
+    """{"network - start": {layer: {mean, error, low, high}}} of linear probes on the same layers and seeds.
 
     found: a list of `LayerQuality`.  over: the networks that every other one is compared with.  The interval is of
     other seeds and other test photographs.

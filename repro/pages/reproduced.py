@@ -1,4 +1,4 @@
-"""Did a run reproduce the recorded one? Each recorded figure beside the run's, inside or outside a range that is named."""
+"""Did a run reproduce the recorded one? Each recorded figure beside the run's, inside or outside a named range."""
 
 from dataclasses import dataclass
 
@@ -110,8 +110,8 @@ def answer(compared, recorded, here):
     asked = [found for found in compared if found.inside is not None]
     outside = [found for found in asked if not found.inside]
     lines = [
-        f"Did it reproduce? {'Not in full' if outside else 'Yes'}: {len(asked) - len(outside)} of {len(asked)} figures lie "
-        f"inside their range"
+        f"Did it reproduce? {'Not in full' if outside else 'Yes'}: {len(asked) - len(outside)} of {len(asked)} figures "
+        "lie inside their range"
         + (f"; {len(compared) - len(asked)} more have no recorded range." if asked != compared else ".")
     ]
     for found in outside:
