@@ -11,6 +11,7 @@ from repro.commands import (
     escape_unknown_letters,
     exercises,
     fail,
+    hints,
     measure,
     pack,
     page,
@@ -23,7 +24,7 @@ from repro.commands import (
 )
 from repro.extras import what_to_install
 
-COMMANDS = colorize, data, pack, shards, train, measure, record, ship, exercises, study, page
+COMMANDS = colorize, data, pack, shards, train, measure, hints, record, ship, exercises, study, page
 
 
 def main(arguments=None):

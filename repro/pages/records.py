@@ -11,6 +11,7 @@ import torch
 from repro import paths
 from repro.colorizer.weights import PRETRAINED
 from repro.files import write_atomically
+from repro.pages.hints import hints_table
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
 
@@ -95,6 +96,8 @@ def quote_results(text):
             if found is None
             else held_out_table(found)
             if "held_out" in found
+            else hints_table(found)
+            if "hints" in found
             else markdown_table(found)
         )
         return f"<!-- results/{match[1]}.json -->\n{body}\n<!-- end -->"
