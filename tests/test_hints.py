@@ -223,7 +223,7 @@ def test_what_has_no_alternatives_says_so(colorizer, tiny_network, bins):
     with pytest.raises(HintError, match="outside"):
         colorizer.alternatives(halves(), float("nan"), 0)
     with pytest.raises(HintError, match="two numbers"):
-        colorizer.alternatives(halves(), None, 0)
+        colorizer.alternatives(halves(), None, "a")
     with pytest.raises(ValueError, match="most must be"):
         colorizer.alternatives(halves(), 1, 1, most=0)
     regression = Colorizer(tiny_network(outputs=2), bins, "regression", short_side=32)

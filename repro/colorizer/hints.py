@@ -157,7 +157,7 @@ def _one_a_pixel(pixels, hints):
 
 
 def _grip(share):
-    """What a hint counts beside the prediction, 0..1: sources in a plane fall off so fast that a share of .1 is much."""
+    """What a hint counts beside the prediction, 0..1: sources in a plane fall off fast, so a share of .1 is much."""
     return share * (1 + GRIP) / (share + GRIP)
 
 

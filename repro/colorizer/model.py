@@ -121,11 +121,11 @@ class Colorizer:
         return result
 
     def alternatives(self, photo, x, y, most=5):
-        """The likely colours of the thing at a place: a list of `Alternative` (ab, probability, rgb8), likeliest first.
+        """The likely colours of the thing at a place: a list of `Alternative`, the likeliest first.
 
-        photo: as in `colorize`.  x, y: the pixel, from the left and from the top.  most: how many, at most.  The colours
-        divide the predicted distribution, averaged over what a hint there would reach, into groups (`hints.groups`).  A rebalanced model's
-        probabilities favour rare, vivid colours, as its training does.
+        photo: as in `colorize`.  x, y: the pixel, from the left and from the top.  most: how many, at most.  The
+        distributions over what a hint there would reach are averaged and divided into groups (`hints.groups`).  A
+        rebalanced model's probabilities favour rare, vivid colours, as its training does.
         Raises HintError, a ValueError, for a place outside the picture; ValueError for a regression, which predicts one
         colour and no distribution.
         """
@@ -139,9 +139,10 @@ class Colorizer:
         photo = _as_rgb8(photo)
         top, bottom, left, right = picture_in(photo) if self.as_scan else (0, len(photo), 0, photo.shape[1])
         try:
-            x, y = hints_module.within(float(x), float(y), photo.shape, (top, bottom, left, right), "the place")
-        except TypeError:
+            x, y = float(x), float(y)
+        except (TypeError, ValueError):
             raise hints_module.HintError(f"the place must be two numbers, got {x!r}, {y!r}") from None
+        x, y = hints_module.within(x, y, photo.shape, (top, bottom, left, right), "the place")
         picture = photo[top:bottom, left:right]
         lightness = rgb8_to_lightness(shrink(picture, self.short_side))
         shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
