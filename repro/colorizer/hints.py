@@ -1,9 +1,9 @@
 """Colours that a person knows: hints that spread over what belongs together, and what else a thing could be.
 
-Levin, Lischinski and Weiss, "Colorization using optimization" (2004): neighbours of like lightness have like
-colours, so each pixel's colour is the weighted mean of its neighbours', w_rs = exp(-(L_r - L_s)^2 / 2 sigma_r^2)
-over their sum, and a hint's colour is fixed.  Here on the small copy, and each pixel is also drawn, with a weight of
-LEAK, to what the network predicts: so a hint reaches as far as its thing, and the prediction stays elsewhere.
+After Levin, Lischinski and Weiss, "Colorization using optimization" (2004): neighbours of like lightness have like
+colours.  The colours U minimise  sum_rs w_rs (U_r - U_s)^2 + LEAK sum_r (U_r - P_r)^2  on the small copy, with the hints
+fixed: w_rs is small across an edge of lightness, and P is what the network predicts.  So a hint reaches as far as its
+thing, and where none reaches the prediction stays.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array, eye_array
+from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import splu
 
 from repro.color import lab_to_rgb_at_its_lightness, srgb_ab_hull
 from repro.colorizer.enlarge import guided, interpolation
 from repro.examples import STRIDE
 
-LEAK = 1e-5  # weight of the prediction beside that of the eight neighbours
-LEAST_STEP = 2.0  # L; sigma is no smaller, so that grain is no edge
+LEAK = 1e-5  # weight of the prediction beside that of a neighbour of the same lightness
+SIGMA = 4.0  # L; a step in lightness of three times as much is an edge
 GRIP = 0.1  # a hint and the prediction count the same where the hint's share is this; its share is 1 at its place
 RADIUS = 2  # of the guided filter that lets a hint end at edges, pixels of the small copy
 SAME = 10.0  # ab units: two hints for one pixel of the small copy may differ by this much; their mean is taken
@@ -176,32 +176,29 @@ def reach(lightness, pixels):
 
 @lru_cache(4)
 def _factored(data, shape):
-    """Solves ((1 + LEAK) - W) x = b for the lightness given by its bytes."""
-    lightness = np.frombuffer(data).reshape(shape)
-    return splu(((1 + LEAK) * eye_array(lightness.size) - affinity(lightness)).tocsc()).solve
+    """Solves (D + LEAK - W) x = b for the lightness given by its bytes; D: how much all neighbours weigh."""
+    weights = affinity(np.frombuffer(data).reshape(shape))
+    return splu((diags_array(weights.sum(1) + LEAK) - weights).tocsc()).solve
 
 
 def affinity(lightness):
-    """W of Levin et al.: how much each pixel's colour is its eight neighbours', a sparse (N, N) whose rows sum to 1.
+    """W: how much each of a pixel's eight neighbours weighs, a sparse symmetric (N, N), exp(-(L_r - L_s)^2 / 2 SIGMA^2).
 
-    lightness: (h, w), 0..100.  sigma^2 is .6 / 2 of the lightness's variance in the window of nine, as in the
-    authors' code, but no less than LEAST_STEP^2.
+    lightness: (h, w), 0..100.  Levin et al. take sigma from the variance around the pixel and divide by the neighbours'
+    sum, for scribbles that surround a thing; then what a single point says runs over every edge in time.
     """
-    height, width = lightness.shape
-    padded = np.pad(lightness, 1, constant_values=np.nan)
-    shifts = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)]
-    window = np.stack([padded[1 + r : 1 + r + height, 1 + c : 1 + c + width] for r, c in shifts])  # (9, h, w)
-    spread = np.maximum(0.6 * np.nanvar(window, 0), 2 * LEAST_STEP**2)
-    squared = (window - lightness) ** 2
-    squared[4] = np.nan  # a pixel is no neighbour of its own
-    nearest = np.nanmin(squared, 0)
-    weight = np.nan_to_num(np.exp((nearest - squared) / spread))  # over its largest: none underflows to nothing
-    weight /= weight.sum(0)
-    number = np.arange(lightness.size).reshape(height, width)
-    other = number + np.array([row * width + column for row, column in shifts])[:, None, None]
-    here = weight > 0
-    rows = np.broadcast_to(number, weight.shape)[here]
-    return coo_array((weight[here], (rows, other[here])), shape=(lightness.size,) * 2).tocsr()
+    number = np.arange(lightness.size).reshape(lightness.shape)
+    rows, columns, weights = [], [], []
+    for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):  # each pair of neighbours once
+        here = np.s_[: lightness.shape[0] - down, max(0, -across) : lightness.shape[1] - max(0, across)]
+        there = np.s_[down:, max(0, across) : lightness.shape[1] + min(0, across)]
+        step = (lightness[here] - lightness[there]).ravel()
+        rows.append(number[here].ravel())
+        columns.append(number[there].ravel())
+        weights.append(np.exp(-(step**2) / (2 * SIGMA**2)))
+    one, other, weight = map(np.concatenate, (rows, columns, weights))
+    ends = np.concatenate((one, other)), np.concatenate((other, one))
+    return coo_array((np.concatenate((weight, weight)), ends), shape=(lightness.size,) * 2).tocsr()
 
 
 def alternatives(logits, bins, lightness, place, most):
