@@ -11,6 +11,7 @@ from repro.commands import (
     escape_unknown_letters,
     exercises,
     fail,
+    hints,
     importing,
     measure,
     pack,
@@ -25,7 +26,7 @@ from repro.commands import (
 )
 from repro.extras import what_to_install
 
-COMMANDS = colorize, importing, data, pack, shards, train, measure, record, ship, exercises, study, page, run
+COMMANDS = colorize, importing, data, pack, shards, train, measure, hints, record, ship, exercises, study, page, run
 
 
 def main(arguments=None):

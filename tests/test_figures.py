@@ -98,3 +98,49 @@ def test_every_kind_of_figure_is_drawn(bins):
         figures.receptive_field(np.zeros((64, 64, 3), np.uint8), "conv1_1", 3, 1),
     ):
         assert figures.to_png(figure)[:4] == b"\x89PNG"
+
+
+def repainter(tiny_network, bins, saved, objective="classification", outputs=None):
+    from repro.colorizer import Colorizer
+
+    network = tiny_network() if outputs is None else tiny_network(outputs=outputs)
+    model = Colorizer(network, bins, objective, short_side=32)
+    photos = {name: np.full((64, 96), gray, np.uint8) for name, gray in (("dark", 80), ("light", 170))}
+    return figures.Repainter(model, photos, lambda name, picture: saved.append((name, picture)) or f"{name}.png")
+
+
+def test_a_place_is_pointed_at_repainted_and_saved(tiny_network, bins):
+    saved = []
+    demo = repainter(tiny_network, bins, saved)
+    before = demo.pointer.png
+    demo.pointer.value = [20, 30]
+    choice = demo.found[0]
+    assert choice.hexadecimal in demo.swatches[0].description and "%" in demo.swatches[0].description
+    demo.swatches[0].click()
+    assert demo.hints == [(20, 30, choice.ab)] and demo.pointer.png != before and "1 hint so far" in demo.says.value
+    assert "1 hint so far" in demo.pointer.description, "who cannot see it hears it"
+    demo.own.value = "#5050B4"
+    assert len(demo.hints) == 1 and demo.hints[0][2] != choice.ab, "the same place again: in its stead"
+    demo.pointer.value = [95.5, 63.5]
+    demo.swatches[0].click()
+    assert demo.hints[1][:2] == (95, 63), "the rim is the last pixel"
+    demo.undo.click()
+    demo.keep.click()
+    (name, picture), *_ = saved
+    assert name == "dark" and picture.shape == (64, 96, 3) and "Saved: dark.png" in demo.says.value
+    demo.choice.value = "light"
+    assert demo.hints == [] and "0 hints" in demo.pointer.description
+
+
+def test_what_cannot_be_repainted_is_said(tiny_network, bins):
+    demo = repainter(tiny_network, bins, [], "regression", 2)
+    assert "a regression predicts one colour" in demo.says.value and all(one.disabled for one in demo.swatches)
+    demo.own.value = "#5050B4"
+    assert len(demo.hints) == 1, "any colour may still be chosen"
+
+    def full(*_):
+        raise OSError("no space left")
+
+    demo.save = full
+    demo.keep.click()
+    assert "Not saved: no space left" in demo.says.value

@@ -22,11 +22,12 @@ def join(photo, ab, guide=None, into=None, step=STRIDE):
     Network output i stands for pixel 4 i of the small copy (targets are every 4th pixel), so ab is
     interpolated between those.  guide: lightness (4 h, 4 w) of the small copy; colours then end where
     lightness says that things end (`guided`), instead of fading over four of its pixels.  into: an array that takes
-    the result, in place of a new one.  step: pixels of the small copy from one value of ab to the next.
+    the result, in place of a new one.  With a guide, ab may also be what `guided` gives: offset and slope.
+    step: without one, pixels of the small copy from one value of ab to the next.
     """
     height, width = photo.shape[:2]
-    offset, slope = (ab, None) if guide is None else guided(ab, guide)
     step = step if guide is None else 1
+    offset, slope = ab if isinstance(ab, tuple) else (ab, None) if guide is None else guided(ab, guide)
     result = np.empty(photo.shape, np.uint8) if into is None else into
     wide = min(width, LONG)
     high = min(LONG, max(1, STRIP // wide))
@@ -75,12 +76,13 @@ def reduced(photo, across, down):
 def guided(ab, lightness, radius=4, epsilon=10.0):
     """Fast guided filter (He and Sun, arXiv 1505.00996): ab as a linear function of lightness near every pixel.
 
-    ab: (2, h, w).  lightness: (4 h, 4 w) of the small copy.  radius: of the windows, its pixels.  epsilon: L
-    squared; a step in lightness smaller than its root is no edge.  Returns offset and slope (2, 4 h, 4 w): at
+    ab: (2, h, w), or already (2, 4 h, 4 w).  lightness: (4 h, 4 w) of the small copy.  radius: of the windows, its
+    pixels.  epsilon: L squared; a step in lightness smaller than its root is no edge.  Returns offset and slope (2, 4 h, 4 w): at
     full resolution ab = offset + slope * lightness, whatever the resolution is.
     """
-    rows, columns = (interpolation(STRIDE * count, count) for count in ab.shape[1:])
-    ab = rows @ ab @ columns.T
+    if ab.shape[1:] != lightness.shape:
+        rows, columns = (interpolation(STRIDE * count, count) for count in ab.shape[1:])
+        ab = rows @ ab @ columns.T
     mean = lambda x: F.avg_pool2d(x[None], 2 * radius + 1, 1, radius, count_include_pad=False)[0]
     light = lightness[None]
     covariance = mean(light * ab) - mean(light) * mean(ab)

@@ -15,6 +15,7 @@ from repro import decoding as decoding_module
 from repro import paths
 from repro.bins import ab_bins
 from repro.color import rgb8_to_lightness
+from repro.colorizer import hints as hints_module
 from repro.colorizer import release
 from repro.colorizer.enlarge import as_release, join, reduced, squashed
 from repro.colorizer.scans import picture_in, stretch
@@ -104,31 +105,67 @@ class Colorizer:
             return decoding_module.annealed_mean(output, self.bins, temperature)
         return getattr(decoding_module, decoding_name)(output, self.bins)
 
-    def colorize(self, photo, decoding=None, temperature=None):
-        """Colour a photograph.
+    def colorize(self, photo, decoding=None, temperature=None, hints=()):
+        """Colour a photograph, keeping to what a person knows of its colours.
 
         photo: (H, W) or (H, W, 3) uint8, or a Pillow image without transparency, of any size; of a colour photograph
         only the lightness is used.
+        hints: [(x, y, (a, b))]: the pixel x from the left and y from the top has this colour, ab units.  It spreads
+        over what belongs together (`hints.py`).  There the result's ab is the hint's to 3 ab units, where sRGB has that
+        colour at that lightness and no other hint lies within two pixels of the small copy.
         Returns (H, W, 3) uint8.  Raises ValueError for another shape or type, or a temperature that is not
-        positive.
+        positive; HintError, a ValueError, for a hint that cannot be kept to.
         """
         photo = _as_rgb8(photo)
         result = np.empty(photo.shape, np.uint8)
         top, bottom, left, right = picture_in(photo) if self.as_scan else (0, len(photo), 0, photo.shape[1])
         picture, colored = (whole[top:bottom, left:right] for whole in (photo, result))
+        hints = hints_module.checked(hints, photo.shape, (top, bottom, left, right))
         if picture.size < photo.size:
             join(photo, torch.zeros(2, 1, 1), into=result)  # a frame has no colour
-        self._colorize(picture, decoding, temperature, colored)
+        self._colorize(picture, decoding, temperature, colored, hints)
         return result
 
-    def _colorize(self, photo, decoding, temperature, into):
+    def alternatives(self, photo, x, y, most=5):
+        """The likely colours of the thing at a place: a list of `Alternative`, the likeliest first.
+
+        photo: as in `colorize`.  x, y: the pixel, from the left and from the top.  most: how many, at most.  The
+        distributions over what a hint there would reach are averaged and divided into groups (`hints.groups`).  A
+        rebalanced model's probabilities favour rare, vivid colours, as its training does.
+        Raises HintError, a ValueError, for a place outside the picture; ValueError for a regression, which predicts one
+        colour and no distribution.
+        """
+        if not 1 <= most <= len(self.bins):
+            raise ValueError(f"most must be 1 to {len(self.bins)} colours, got {most}")
+        if self.objective == "regression":
+            raise ValueError(
+                "a regression predicts one colour and no distribution, so it has no alternatives; load another model, "
+                "such as rebalanced"
+            )
+        photo = _as_rgb8(photo)
+        top, bottom, left, right = picture_in(photo) if self.as_scan else (0, len(photo), 0, photo.shape[1])
+        try:
+            x, y = float(x), float(y)
+        except (TypeError, ValueError):
+            raise hints_module.HintError(f"the place must be two numbers, got {x!r}, {y!r}") from None
+        x, y = hints_module.within(x, y, photo.shape, (top, bottom, left, right), "the place")
+        picture = photo[top:bottom, left:right]
+        lightness = rgb8_to_lightness(self.small(picture))
+        shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
+        place = hints_module.in_small(x, y, picture.shape[:2], lightness.shape)
+        logits = self.predict(shown[None, None])[0]
+        return hints_module.alternatives(logits, self.bins, lightness, place, most)
+
+    def _colorize(self, photo, decoding, temperature, into, hints=()):
         lightness = rgb8_to_lightness(self.small(photo))
         shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
         ab = self.predict_ab(shown[None, None], decoding, temperature)[0]
-        if self.as_release and not self.guided:
+        if self.as_release and not (self.guided or hints):
             join(photo, as_release(ab), into=into, step=1)
-        else:
-            join(photo, ab, torch.from_numpy(lightness) if self.guided else None, into)
+            return
+        if hints:
+            ab = hints_module.repainted(ab, lightness, hints, photo.shape[:2], self.guided)
+        join(photo, ab, torch.from_numpy(lightness) if self.guided or hints else None, into)
 
     def small(self, photo):
         """The copy that the network is shown of a photograph: (H, W, 3) uint8 -> (h, w, 3) uint8."""

@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import re
 import sys
 import tempfile
 import time
@@ -38,6 +39,11 @@ def add(commands):
         "--temperature", type=float, metavar="T", help="of the annealed mean, in place of what the weights name"
     )
     command.add_argument(
+        "--hint", action="append", default=[], metavar="X,Y,#RRGGBB",
+        help="the pixel X from the left and Y from the top has this colour, which spreads over what belongs together; "
+        "in quotes; may be given again; for one photograph",
+    )  # fmt: skip
+    command.add_argument(
         "--overwrite",
         action="store_true",
         help="write over what lies in DIR under a result's name, but never over a photograph that is coloured",
@@ -48,6 +54,7 @@ def add(commands):
 def colorize(options):
     """Colour every photograph named; one line for each that cannot be; exit code 1 if there was any."""
     from repro.colorizer import Colorizer
+    from repro.colorizer.hints import HintError
     from repro.colorizer.results import Places
     from repro.colorizer.weights import WeightsError
 
@@ -56,10 +63,16 @@ def colorize(options):
             f"--temperature must be a positive number, got {options.temperature:g}; for its limit 0 use --decoding "
             "mode, and at 1 it is the mean"
         )
+    try:
+        hints = [read_hint(text) for text in options.hint]
+    except ValueError as error:
+        return fail(error)
     out = Path(options.out)
     originals, passed_over = find_originals(options.photos, out)
     if not originals and not passed_over:
         return fail(f"no photographs in {', '.join(options.photos)}")
+    if hints and len(originals) != 1:
+        return fail(f"--hint is for one photograph, and {len(originals)} are named; give the one that it belongs to")
     try:
         model = Colorizer.load(options.weights, decoding=options.decoding, temperature=options.temperature)
     except (FileNotFoundError, WeightsError) as error:
@@ -70,10 +83,27 @@ def colorize(options):
         return fail(f"cannot write to {out}: {error.strerror or error}; choose another --out")
     said = [say(f"weights: {model.description}")]
     said += [say(f"passed over {path}: {reason}") for path, reason in passed_over]
-    return color_all(model, originals, Places(out, originals, options.overwrite)) or int(not all(said))
+    try:
+        places = Places(out, originals, options.overwrite)
+        return color_all(model, originals, places, hints) or int(not all(said))
+    except HintError as error:
+        return fail(error)
 
 
-def color_all(model, originals, places):
+def read_hint(text):
+    """X,Y,#RRGGBB as a hint (x, y, (a, b)).  Raises ValueError that says what was expected."""
+    import numpy as np
+
+    from repro.color import rgb8_to_lab
+
+    found = re.fullmatch(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*#?([0-9a-fA-F]{6})\s*", text, re.ASCII)
+    if not found:
+        raise ValueError(f"--hint must be X,Y,#RRGGBB, as '120,80,#3355AA' (in quotes), got {text!r}")
+    ab = rgb8_to_lab(np.frombuffer(bytes.fromhex(found[3]), np.uint8))[1:]
+    return int(found[1]), int(found[2]), tuple(map(float, ab))
+
+
+def color_all(model, originals, places, hints=()):
     """Colour [(path, name within --out)], each named in a line; returns the exit code."""
     from repro.colorizer.weights import WeightsError
     from repro.datasets.photographs import PhotoError
@@ -81,7 +111,7 @@ def color_all(model, originals, places):
     count, heard, began = Counter(), True, time.monotonic()
     for number, (path, inside) in enumerate(originals, 1):
         try:
-            outcome, line = color_one(model, path, inside, places)
+            outcome, line = color_one(model, path, inside, places, hints)
         except PhotoError as error:
             count["skipped"] += 1
             heard &= say(f"skipped {error}", sys.stderr)
@@ -99,12 +129,13 @@ def color_all(model, originals, places):
     return 1 if count["skipped"] or not heard else 0
 
 
-def color_one(model, path, inside, places):
+def color_one(model, path, inside, places, hints=()):
     """Colour one photograph; returns (what became of it, what there is to say of it).
 
-    Raises PhotoError for whatever concerns this one alone, OSError where no other could be written either and
-    WeightsError where no other could be coloured.
+    Raises PhotoError for whatever concerns this one alone, OSError where no other could be written either,
+    WeightsError where no other could be coloured and HintError for a hint that cannot be kept to.
     """
+    from repro.colorizer.hints import HintError
     from repro.colorizer.results import fingerprint, pages_of, save_result
     from repro.colorizer.weights import WeightsError
     from repro.datasets.photographs import PhotoError, file_bytes, read_photo
@@ -117,8 +148,8 @@ def color_one(model, path, inside, places):
             return "there already", f"{target} is there already (--overwrite colours it anew)"
         with overheard() as warnings:
             photo, pages = read_photo(data, path), pages_of(data)
-        save_result(model.colorize(photo), target, data)
-    except (PhotoError, WeightsError):
+        save_result(model.colorize(photo, hints=hints) if hints else model.colorize(photo), target, data)
+    except (PhotoError, WeightsError, HintError):
         raise
     except OSError as error:
         if error.errno in _DISK_IS_FULL or not os.access(places.out, os.W_OK):

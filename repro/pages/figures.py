@@ -10,6 +10,7 @@ from repro.pages.colours import (
     gamut,
     paired_shares,
 )
+from repro.pages.hints import hints_curves, hints_rows
 from repro.pages.learning import (
     expected_against_learned,
     feature_maps,
@@ -21,6 +22,7 @@ from repro.pages.learning import (
 )
 from repro.pages.outcomes import accuracy_by_temperature, error_curves, intervals, layer_quality
 from repro.pages.photographs import halves, lightness_only, photographs
+from repro.pages.repaint import Repainter
 from repro.pages.show import COLORS, LINES, MARKERS, STYLE, new_figure, show, show_table, to_html, to_png
 from repro.pages.widgets import Pointer, slider_demo
 
@@ -29,6 +31,7 @@ __all__ = [
     "LINES",
     "MARKERS",
     "Pointer",
+    "Repainter",
     "STYLE",
     "ab_axes",
     "accuracy_by_temperature",
@@ -42,6 +45,8 @@ __all__ = [
     "feature_maps",
     "gamut",
     "halves",
+    "hints_curves",
+    "hints_rows",
     "intervals",
     "layer_quality",
     "layer_ratios",

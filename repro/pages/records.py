@@ -11,6 +11,7 @@ import torch
 from repro import paths
 from repro.colorizer.weights import PRETRAINED
 from repro.files import write_atomically
+from repro.pages.hints import hints_table
 from repro.pages.temperatures import temperature_table
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
@@ -106,6 +107,8 @@ def quote_results(text):
 def _quoted(record, in_short):
     if "claims" in record:
         return claims_in_short(record) if in_short else claims_table(record)
+    if "hints" in record:
+        return hints_table(record)
     if "temperature" in record:
         return temperature_table(record)
     return held_out_table(record) if "held_out" in record else markdown_table(record)
