@@ -22,12 +22,14 @@ PATCH = 7  # pixels, the side of the square whose mean colour is a hint; no two 
 def revealed(photo, number, rng, picture=None):
     """Hints [(x, y, (a, b))] from the true colours at random places: photo (H, W, 3) uint8.
 
-    picture: (top, bottom, left, right) of where they may lie, as within a frame; None: anywhere.  Raises ValueError where so many patches find no room.
+    picture: (top, bottom, left, right) of where they may lie, as within a frame; None: anywhere.
+    Raises ValueError where so many patches find no room.
     """
     ab = rgb8_to_lab(photo)[..., 1:]
     top, bottom, left, right = picture or (0, len(photo), 0, photo.shape[1])
     half, hints = PATCH // 2, []
-    for _ in range(100 * number):
+    tries = 100 * number if min(bottom - top, right - left) >= PATCH else 0
+    for _ in range(tries):
         y, x = (int(rng.integers(low + half, high - half)) for low, high in ((top, bottom), (left, right)))
         if all(max(abs(x - other[0]), abs(y - other[1])) >= PATCH for other in hints):
             mean = ab[y - half : y + half + 1, x - half : x + half + 1].mean((0, 1))
