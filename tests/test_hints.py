@@ -296,6 +296,8 @@ def test_revealed_hints_are_true_and_lie_apart():
         assert np.allclose(ab(photo)[y - 3 : y + 4, x - 3 : x + 4].mean((0, 1)), color, atol=1e-4)
     apart = [max(abs(a[0] - b[0]), abs(a[1] - b[1])) for a in hints for b in hints if a is not b]
     assert min(apart) >= hinted.PATCH
+    inside = hinted.revealed(photo, 5, np.random.default_rng(1), (20, 50, 30, 60))
+    assert all(33 <= x < 57 and 23 <= y < 47 for x, y, _ in inside), "whole patches within the picture"
     with pytest.raises(ValueError, match="find no room"):
         hinted.revealed(photo[:20, :20], 20, np.random.default_rng(1))
 

@@ -117,6 +117,9 @@ def test_a_page_runs_and_its_control_moves_its_picture(lab, tab, stem):
     for number in range(demos.count()):
         play(page, demos.nth(number))
         page.screenshot(path=SCREENSHOTS / f"{stem}_{number + 1}.png")
+    if stem.startswith("11"):
+        repaint_by_keyboard(page)
+        page.screenshot(path=SCREENSHOTS / f"{stem}_repainted.png")
     assert not faults, "\n".join(faults)
 
 
@@ -153,6 +156,30 @@ def changed(page, picture, before):
     page.wait_for_timeout(300)  # for the answer to a key that came after
     picture.evaluate("node => node.decode()")
     return picture.evaluate("node => node.src")
+
+
+def repaint_by_keyboard(page):
+    """Page 11: move the mark, choose a swatch, save; each by keys alone, and each says what it did."""
+    demo = page.locator(".jp-OutputArea-output", has=page.locator("button:text-is('save at full size')"))
+    demo.scroll_into_view_if_needed()
+    pointer, picture = demo.locator(".repro-pointer"), demo.locator(".repro-pointer img")
+    swatch, before = demo.locator("button").first, picture.evaluate("node => node.src")
+    said = swatch.inner_text()
+    assert "%" in said and "#" in said, "a colour is named by its numbers"
+    pointer.focus()
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowDown")
+    page.wait_for_function("([node, said]) => node.innerText !== said", arg=[swatch.element_handle(), said])
+    page.wait_for_timeout(2000)  # for the answers to the keys that came after
+    page.keyboard.press("Tab")
+    assert swatch.evaluate("node => node === document.activeElement")
+    page.keyboard.press("Enter")
+    changed(page, picture, before)
+    demo.locator("[role=status]:has-text('1 hint so far')").wait_for()
+    assert "1 hint so far" in pointer.get_attribute("aria-label")
+    demo.locator("button:text-is('save at full size')").focus()
+    page.keyboard.press("Enter")
+    demo.locator("[role=status]:has-text('Saved: ')").wait_for()
 
 
 WRONG, RIGHT = (
