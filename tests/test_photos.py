@@ -6,6 +6,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 import zlib
 from io import BytesIO
@@ -532,6 +533,30 @@ def png_header(width, height):
 def test_decompression_bomb_is_refused():
     with pytest.raises(PhotoError, match="refused: 10,000 megapixels is more than the 179 allowed"):
         read_photo(png_header(100_000, 100_000) + b"\0\0\1\0IDAT" + b"\0" * 100)
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint16", "float32", "float64"])
+@pytest.mark.parametrize("side, channels", [(60_000, 1), (20_000, 1), (9_000, 60)])
+def test_a_deep_tiff_says_its_size_before_anything_is_unpacked(kind, side, channels):
+    """A file of some hundred bytes whose header speaks of gigabytes."""
+    buffer = BytesIO()
+    extra = (
+        {"photometric": "rgb", "planarconfig": "contig", "extrasamples": [0] * (channels - 3)} if channels > 1 else {}
+    )
+    tifffile.imwrite(buffer, np.zeros((8, 8, channels)[: 2 + (channels > 1)], kind), **extra)
+    data = bytearray(buffer.getvalue())
+    with tifffile.TiffFile(BytesIO(data)) as tiff:
+        places = [tiff.pages[0].tags[name].valueoffset for name in ("ImageWidth", "ImageLength", "RowsPerStrip")]
+    for place in places:
+        data[place : place + 4] = side.to_bytes(4, "little")
+    with pytest.raises(PhotoError, match="refused: .* megapixels is more than the 179 allowed"):
+        tracemalloc.start()
+        try:
+            read_photo(bytes(data))
+        finally:
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 20_000_000
 
 
 def test_pillows_warnings_stay_off_the_screen(tmp_path, monkeypatch):

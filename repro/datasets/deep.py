@@ -42,6 +42,7 @@ def read_deep_tiff(data, name):
         page = tiff.pages[0]
         if _is_plain(page):
             return None
+        _refuse_bomb(page)
         inks = COLORS.get(page.photometric)
         if inks is None or page.samplesperpixel < inks or page.sampleformat not in _NAMES:
             raise UnreadableTiff(_not_readable(page))
@@ -49,6 +50,14 @@ def read_deep_tiff(data, name):
             raise UnreadableTiff(_not_readable(page, "what its channels mean is not said"))
         samples = _samples(page)
         return None if samples is None else _as_image(page, samples, inks, name)
+
+
+def _refuse_bomb(page):
+    """Pillow's own limit, before anything is unpacked: a header of some bytes may speak of gigabytes."""
+    plane = page.imagewidth * page.imagelength * page.imagedepth
+    pixels = max(plane, plane * page.samplesperpixel // 4)  # as many as would take the room of its samples
+    if pixels > 2 * Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError(f"Image size ({pixels} pixels) exceeds the limit")
 
 
 def _is_plain(page):

@@ -112,7 +112,7 @@ def _decode(data, name):
 def _deep_tiff(data, name):
     try:
         return read_deep_tiff(data, name)
-    except UnreadableTiff:
+    except (UnreadableTiff, Image.DecompressionBombError):
         raise
     except Exception:  # Pillow says what is wrong with it, or reads it after all
         return None
