@@ -191,7 +191,7 @@ def try_files(command, names, outcome, seconds, mib):
         preexec_fn=limit,
     )  # fmt: skip
     lines = queue.Queue()
-    threading.Thread(target=lambda: [lines.put(line) for line in (*process.stdout, None)], daemon=True).start()
+    threading.Thread(target=hand_on, args=(process.stdout, lines), daemon=True).start()
     left, told, began = set(names), [], None
     while True:
         try:
@@ -211,6 +211,12 @@ def try_files(command, names, outcome, seconds, mib):
     if process.returncode not in (0, 1) or left:
         last = " | ".join(told[-3:])
         outcome.faults.append((min(left, default=""), f"ended with {process.returncode}; {len(left)} unnamed: {last}"))
+
+
+def hand_on(stream, lines):
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
 
 
 def took_note(line, left, outcome):
@@ -238,7 +244,7 @@ def main(arguments=None):
     parser.add_argument("--keep", metavar="DIR", help="where the files that went wrong are copied to")
     options, began = parser.parse_args(arguments), time.monotonic()
     outcome = fuzz(**vars(options), say=lambda line: print(line, flush=True))
-    print(f"{dict(outcome.count)}; the slowest took {outcome.slowest:.1f} s, the peak of memory was "
+    print(f"{dict(outcome.count)}; the slowest took {outcome.slowest:.2f} s, the peak of memory was "
           f"{outcome.peak >> 20} MiB; {time.monotonic() - began:.0f} s in all")  # fmt: skip
     for name, what in outcome.faults:
         print(f"{name}: {what}")

@@ -251,6 +251,27 @@ def test_floats_far_above_and_below():
     read_as(rgb.astype(np.float32), rgb * 255, told=False, photometric="rgb")
 
 
+@pytest.mark.parametrize("scale", [1e-45, 1e-38, 1e-10, 0.003, 1e30, 3e38])
+def test_floats_of_any_size_are_seen(scale):
+    """None of them comes out black, and the range is said to be a guess."""
+    values = (np.array([[0, 0.25, 0.5, 1]] * 4) * scale).astype(np.float32)
+    with pytest.warns(PhotoWarning, match="does not say its range"):
+        gray = read_photo(tiff(values))[0, :, 0]
+    assert gray[0] == 0 and gray[3] == 255 and (scale < 1e-44 or np.abs(gray[1:3] - np.array([64.0, 128])).max() <= 1)
+
+
+@pytest.mark.parametrize("scale", [1e300, 1.7e308])
+def test_doubles_beyond_32_bits(scale):
+    with pytest.warns(PhotoWarning):
+        assert read_photo(tiff(np.array([[-1, 0, 0.5, 1]]) * scale))[0, :, 0].tolist() == [0, 0, 128, 255]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_floats_without_a_number_are_named(value):
+    with pytest.raises(PhotoError, match="none of its samples is a number"):
+        read_photo(tiff(np.full((4, 4), value, np.float32)))
+
+
 def test_separate_planes():
     for kind, most in ((np.uint8, 255), (np.uint16, 65535)):
         rgb = np.stack((RAMP, RAMP[::-1], RAMP.T))
