@@ -151,7 +151,7 @@ def play(page, demo):
 def changed(page, picture, before):
     """The picture's new address, once it is another."""
     page.wait_for_function(
-        "([node, before]) => node.src !== before", arg=[picture.element_handle(), before], timeout=20_000
+        "([node, before]) => node.src !== before", arg=[picture.element_handle(), before], timeout=60_000
     )
     page.wait_for_timeout(300)  # for the answer to a key that came after
     picture.evaluate("node => node.decode()")

@@ -152,17 +152,17 @@ def test_where_one_process_is_lost_the_other_ends_with_a_line(folder, how):
         cwd=paths.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while not list((folder / "lost").glob("step-*")):
             assert run.poll() is None and time.monotonic() < end
             time.sleep(0.05)
         lost = int((folder / "process-1").read_text())
         os.kill(lost, how)
         began = time.monotonic()
-        output, _ = run.communicate(timeout=90)
+        output, _ = run.communicate(timeout=200)
     finally:
         run.kill()
-    assert time.monotonic() - began < 60 and run.returncode
+    assert time.monotonic() - began < 150 and run.returncode
     (line,) = [line for line in output.splitlines() if line.startswith("STOPPED")]
     assert "process 0 of 2 stops, as another one ended or does not answer; the last good checkpoint is" in line
 

@@ -331,7 +331,7 @@ def test_sigterm_saves_first(prepared, uninterrupted):
     process = started(prepared, folder)
     assert "starting" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 143 and "the same run continues from" in errors, errors
     stopped = int(errors.split("after step ")[1].split(";")[0])
     assert read_header(checkpoints(folder)[0])["step"] == stopped < STEPS

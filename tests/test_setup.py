@@ -33,7 +33,7 @@ def make(folder, *arguments, path=None, **environment):
         name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "GIT_", "PYTHON"))
     }
     kept |= {"PATH": path or os.environ["PATH"], "GIT_CEILING_DIRECTORIES": str(folder.parent), **environment}
-    return subprocess.run(["make", *arguments], cwd=folder, env=kept, capture_output=True, text=True, timeout=60)
+    return subprocess.run(["make", *arguments], cwd=folder, env=kept, capture_output=True, text=True, timeout=300)
 
 
 def script(path, text):

@@ -164,6 +164,6 @@ def test_search_works_from_the_file_system(site, browser):
     context = browser.new_context()
     page = context.new_page()
     page.goto((site / "search.html").as_uri() + "?q=annealed")
-    page.wait_for_selector("#search-results li", timeout=20000)
+    page.wait_for_selector("#search-results li", timeout=60000)
     assert "05" in page.inner_text("#search-results")
     context.close()

@@ -40,7 +40,7 @@ def sitting(browser, truth, tmp_path):
             opened = browser.new_context(**context)
             stack.callback(opened.close)
             page = opened.new_page()
-            page.set_default_timeout(20000)
+            page.set_default_timeout(60000)
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
             page.goto(address)

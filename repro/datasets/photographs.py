@@ -69,7 +69,7 @@ def read_photo(path_or_bytes, name=None):
     _refuse_raw(name)
     if not data:
         raise PhotoError(name, "the file is empty")
-    _silence_pillow()
+    silence_pillow()
     try:
         return _decode(data, name)
     except Exception as error:  # Pillow's readers let any kind through: struct.error, IndexError, SyntaxError ...
@@ -112,7 +112,7 @@ def _decode(data, name):
 def _deep_tiff(data, name):
     try:
         return read_deep_tiff(data, name)
-    except UnreadableTiff:
+    except (UnreadableTiff, Image.DecompressionBombError):
         raise
     except Exception:  # Pillow says what is wrong with it, or reads it after all
         return None
@@ -226,7 +226,7 @@ def _reason(error, data):
     return f"broken or cut off ({' '.join(str(error).split()) or type(error).__name__})"
 
 
-def _silence_pillow():
+def silence_pillow():
     """Keep Pillow's warnings (odd EXIF, many pixels) off the screen, for good.
 
     `warnings.catch_warnings` would undo itself, but is not safe in the threads that read photographs.
