@@ -14,6 +14,7 @@ from repro.commands import (
     measure,
     pack,
     page,
+    ready,
     record,
     say,
     shards,
@@ -23,7 +24,7 @@ from repro.commands import (
 )
 from repro.extras import what_to_install
 
-COMMANDS = colorize, data, pack, shards, train, measure, record, ship, exercises, study, page
+COMMANDS = colorize, data, pack, shards, train, measure, record, ready, ship, exercises, study, page
 
 
 def main(arguments=None):

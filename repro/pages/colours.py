@@ -86,7 +86,7 @@ def answers_for_a_pixel(bins, probabilities, answers, lightness=60.0):
 def brushed_bins(bins, chosen, prior, weights):
     """What bins under a brush weigh among all: chosen (Q,) bool, prior and weights (Q,).  Returns a Figure."""
     prior, weights, chosen = (np.asarray(values) for values in (prior, weights, chosen))
-    figure, axis = new_figure(width=4.0, height=3.6)
+    figure, axis = new_figure(width=4.2, height=3.6)
     seen = prior > 0
     axis.loglog(prior[seen], weights[seen], ".", color="#aaa", markersize=4, label="all bins")
     under = chosen & seen
@@ -95,10 +95,11 @@ def brushed_bins(bins, chosen, prior, weights):
     pull = prior * weights
     share, pull = prior[chosen].sum() / prior.sum(), pull[chosen].sum() / pull.sum()
     reach = f"weights {weights[chosen].min():.2f} to {weights[chosen].max():.2f}" if chosen.any() else "no bin here"
+    counted = f"{chosen.sum()} bins, {under.sum()} of them seen" if chosen.any() else "0 bins"
     axis.set(
         xlabel="share of pixels",
         ylabel="weight",
-        title=f"{chosen.sum()} bins, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss",
+        title=f"{counted}, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss",
     )
     axis.legend(frameon=False, fontsize=8)
     return figure
