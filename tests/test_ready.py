@@ -58,15 +58,16 @@ def answers():
 
 
 def test_their_order_is_that_of_theory(answers):
-    """As page 06: the rebalanced model leads in rebalanced AuC, every model is ahead of gray in it, and
-    classification is ahead of rebalanced in the plain one.
+    """As page 06: both AuC figures put the three in the order of a network that knows the written-down distributions,
+    and the rebalanced one puts gray last.
     """
     accuracy = {name: RawAccuracy(ab_bins()).add(ab, answers["truth"]) for name, ab in answers.items()}
     plain = {name: found.auc() for name, found in accuracy.items()}
     rebalanced = {name: found.auc(rebalanced=True) for name, found in accuracy.items() if name != "truth"}
-    assert max(rebalanced, key=rebalanced.get) == "rebalanced"
+    models = ("regression", "classification", "rebalanced")
+    assert sorted(models, key=plain.get) == ["rebalanced", "regression", "classification"]
+    assert sorted(models, key=rebalanced.get) == ["regression", "classification", "rebalanced"]
     assert min(rebalanced, key=rebalanced.get) == "gray"
-    assert plain["classification"] > plain["rebalanced"]
 
 
 def test_what_they_paint_is_no_brown_mud(answers):
@@ -82,7 +83,7 @@ def test_what_they_paint_is_no_brown_mud(answers):
 def test_the_trained_network_beats_both_starts():
     found = json.loads((paths.READY / "metrics/09_task_generalization.json").read_text())
     for name in ("classification", "rebalanced"):
-        for start in ("random", "kmeans"):
+        for start in ("random", "k-means"):
             assert found[name]["best"] > found[start]["best"], (name, start)
 
 
