@@ -88,7 +88,7 @@ def brushed_bins(bins, chosen, prior, weights):
     prior, weights, chosen = (np.asarray(values) for values in (prior, weights, chosen))
     figure, axis = new_figure(width=4.2, height=3.6)
     seen = prior > 0
-    axis.loglog(prior[seen], weights[seen], ".", color="#aaa", markersize=4, label="all bins")
+    axis.loglog(prior[seen], weights[seen], ".", color="#aaa", markersize=4, label="all seen bins")
     under = chosen & seen
     colors = bin_colors(bins)[under]
     axis.scatter(prior[under], weights[under], c=colors, edgecolors="black", s=45, zorder=3, label="under the brush")
@@ -99,7 +99,7 @@ def brushed_bins(bins, chosen, prior, weights):
     axis.set(
         xlabel="share of pixels",
         ylabel="weight",
-        title=f"{counted}, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss",
+        title=f"{counted}\n{reach}\n{share:.2%} of pixels, {pull:.2%} of the loss",
     )
     axis.legend(frameon=False, fontsize=8)
     return figure
