@@ -20,7 +20,14 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = "04_training_rebalanced"  # of page 04's three runs, the one that is shown
 WIDGET = "application/vnd.jupyter.widget-view+json"
-DOCUMENTS = ("docs/teaching", "repro/colorizer/pretrained/MODEL_CARD", "data/README", "CONTRIBUTING", "CHANGELOG")
+DOCUMENTS = (
+    "docs/teaching",
+    "docs/glossary",
+    "repro/colorizer/pretrained/MODEL_CARD",
+    "data/README",
+    "CONTRIBUTING",
+    "CHANGELOG",
+)
 REFERENCE = {  # a page of the reference: its title, what it tells, and its modules or their package
     "method": (
         "The method",

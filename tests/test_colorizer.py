@@ -383,12 +383,33 @@ def test_weights_with_other_bins_are_refused(tmp_path, tiny_network):
         Colorizer.load(path)
 
 
-def test_models_of_a_run(places, tiny_network):
+def test_models_of_a_run(places, tiny_network, monkeypatch):
+    monkeypatch.setattr(paths, "READY", places / "nothing")
     with pytest.raises(FileNotFoundError, match="page 04"):
         trained_models()
     save(places / "outputs/models/rebalanced.safetensors", tiny_network(), "rebalanced")
     save(places / "outputs/models/regression.safetensors", tiny_network(2), "regression")
     assert list(trained_models()) == ["regression", "rebalanced"], "in the paper's order, those there are"
+
+
+def test_by_hand_what_comes_along_stands_in_and_says_so(places, capsys):
+    assert list(trained_models()) == ["regression", "classification", "rebalanced"]
+    assert "come along" in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError, match="page 04"):
+        trained_models(pipeline=True)
+
+
+def test_a_short_training_by_hand_does_not_take_the_place_of_a_longer_one(places, tiny_network, capsys):
+    mine = places / "scratch/models/classification.safetensors"
+    save(mine, tiny_network(), "classification", step=60, settings={"batch": 16})
+    assert trained_models()["classification"].origin != str(mine)
+    assert "has seen 960 photographs" in capsys.readouterr().out
+    save(mine, tiny_network(), "classification", step=600_000, settings={"batch": 16})
+    assert trained_models()["classification"].origin == str(mine)
+    save(places / "outputs/models/classification.safetensors", tiny_network(), "classification", step=1_000_000,
+         settings={"batch": 16})  # fmt: skip
+    os.utime(mine, (2e9, 2e9))
+    assert trained_models()["classification"].origin.startswith(str(places / "outputs"))
 
 
 def test_the_guided_filter_is_a_ridge_regression_in_every_window():

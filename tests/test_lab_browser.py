@@ -12,6 +12,7 @@ import time
 import urllib.request
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from repro import paths
 
@@ -82,7 +83,7 @@ def stop_kernels(address):
 @pytest.fixture
 def tab(browser, lab):
     """A tab, and the faults that it has reported so far."""
-    context = browser.new_context(viewport={"width": 1300, "height": 950}, reduced_motion="reduce")
+    context = browser.new_context(viewport={"width": 1280, "height": 950}, reduced_motion="reduce")
     page, faults = context.new_page(), []
     page.set_default_timeout(60_000)
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
@@ -115,12 +116,32 @@ def test_a_page_runs_and_its_control_moves_its_picture(lab, tab, stem):
     demos = page.locator(".jp-OutputArea-output", has=page.locator("img.widget-image"))
     assert demos.count() > 0, "nothing to play with"
     for number in range(demos.count()):
+        assert demos.nth(number).locator("img.widget-image").get_attribute("alt"), "no alternative text"
         play(page, demos.nth(number))
         page.screenshot(path=SCREENSHOTS / f"{stem}_{number + 1}.png")
     if stem.startswith("11"):
         repaint_by_keyboard(page)
         page.screenshot(path=SCREENSHOTS / f"{stem}_repainted.png")
+    faults += inaccessible(page)
+    if stem == "02_soft_encoding":
+        pointer, picture = (demos.locator(name).bounding_box() for name in (".repro-pointer", "img.widget-image"))
+        assert pointer["x"] + pointer["width"] <= picture["x"], "side by side at 1280 pixels"
+        assert abs(pointer["y"] - picture["y"]) < 100
     assert not faults, "\n".join(faults)
+
+
+def inaccessible(page):
+    """What axe's rules find serious in what the page wrote, not in JupyterLab around it."""
+    page.wait_for_timeout(1500)  # until the sliders have their names
+    written = [[".jp-Notebook .jp-RenderedMarkdown"], [".jp-Notebook .jp-OutputArea-output"]]
+    options = {"resultTypes": ["violations"], "preload": False}
+    found = Axe().run(page, context={"include": written}, options=options).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"][:3]
+    ]
 
 
 def play(page, demo):

@@ -27,6 +27,8 @@ from repro.colorizer.weights import (
     WeightsError,
     check_options,
     load_weights,
+    photographs_seen,
+    read_header,
 )
 from repro.network import MULTIPLE
 from repro.objectives import NAMES, REGRESSION_SCALE
@@ -203,22 +205,43 @@ class Colorizer:
 
 
 def trained_models(pipeline=False):
-    """{objective: Colorizer} of every model that there is, in the paper's order.  Raises FileNotFoundError if
-    there is none.
+    """{objective: Colorizer} of every model that there is, in the paper's order, with a line that says whose they are.
+
+    By hand, a short training of page 04 does not take the place of a longer one: of its model and the one
+    that the pipeline trained or that comes along, the model that has seen more photographs is shown.
+    Raises FileNotFoundError if there is none.
     """
     models = {}
     for name in NAMES:
         try:
-            models[name] = Colorizer.load(
-                paths.find(f"models/{name}.safetensors", pipeline, "page 04, once for each objective")
-            )
+            path = paths.find(f"models/{name}.safetensors", pipeline, "page 04, once for each objective")
         except FileNotFoundError as error:
             missing = error
+            continue
+        if paths.SCRATCH in path.parents:
+            path = _longer_trained(path, paths.OUTPUTS / path.relative_to(paths.SCRATCH))
+            path = _longer_trained(path, paths.READY / f"models/{name}.safetensors")
+        models[name] = Colorizer.load(path)
     if not models:
         raise missing
+    if ready := [name for name, model in models.items() if paths.READY in Path(model.origin).parents]:
+        print(f"{', '.join(ready)}: small networks that come along, trained for minutes on painted scenes. "
+              "`make repro` trains larger ones.")  # fmt: skip
     if any(model.network.kind == "encoder" for model in models.values()):
         print(f"These models are {MODELS['encoder']}: no evidence for the paper's claims.")
     return models
+
+
+def _longer_trained(path, other):
+    """Whichever of two weights files has seen more photographs; the first if the other is not there."""
+    if not other.exists() or other == path:
+        return path
+    seen = {file: photographs_seen(read_header(file)) for file in (path, other)}
+    if seen[path] >= seen[other]:
+        return path
+    print(f"{path.stem}: page 04's training by hand has seen {seen[path]:,} photographs; shown is a network "
+          f"that has seen {seen[other]:,}.")  # fmt: skip
+    return other
 
 
 def _as_rgb8(photo):

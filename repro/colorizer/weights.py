@@ -113,6 +113,11 @@ def read_header(path):
     return _read(path, tensors=False)[0]
 
 
+def photographs_seen(header):
+    """How many photographs a training has shown to the network, by its header; 0 where that is not said."""
+    return header.get("step", 0) * header.get("settings", {}).get("batch", 0)
+
+
 def load_weights(path, bins):
     """(network in evaluation mode, header dict, extra tensors) of a file by `save_weights`.
 

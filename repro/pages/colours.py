@@ -86,19 +86,20 @@ def answers_for_a_pixel(bins, probabilities, answers, lightness=60.0):
 def brushed_bins(bins, chosen, prior, weights):
     """What bins under a brush weigh among all: chosen (Q,) bool, prior and weights (Q,).  Returns a Figure."""
     prior, weights, chosen = (np.asarray(values) for values in (prior, weights, chosen))
-    figure, axis = new_figure(width=4.0, height=3.6)
+    figure, axis = new_figure(width=4.2, height=3.6)
     seen = prior > 0
-    axis.loglog(prior[seen], weights[seen], ".", color="#aaa", markersize=4, label="all bins")
+    axis.loglog(prior[seen], weights[seen], ".", color="#aaa", markersize=4, label="all seen bins")
     under = chosen & seen
     colors = bin_colors(bins)[under]
     axis.scatter(prior[under], weights[under], c=colors, edgecolors="black", s=45, zorder=3, label="under the brush")
     pull = prior * weights
     share, pull = prior[chosen].sum() / prior.sum(), pull[chosen].sum() / pull.sum()
     reach = f"weights {weights[chosen].min():.2f} to {weights[chosen].max():.2f}" if chosen.any() else "no bin here"
+    counted = f"{chosen.sum()} bins, {under.sum()} of them seen" if chosen.any() else "0 bins"
     axis.set(
         xlabel="share of pixels",
         ylabel="weight",
-        title=f"{chosen.sum()} bins, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss",
+        title=f"{counted}\n{reach}\n{share:.2%} of pixels, {pull:.2%} of the loss",
     )
     axis.legend(frameon=False, fontsize=8)
     return figure

@@ -1,5 +1,7 @@
 """Figures of the network and of its training."""
 
+from itertools import cycle
+
 import numpy as np
 
 from repro.pages.photographs import lightness_only, photographs
@@ -30,14 +32,14 @@ def training_curves(histories):
 
 
 def expected_against_learned(comparisons, title):
-    """Theory against network: a point for each colour's share, the diagonal where they agree.  Returns a
-    Figure.
+    """Theory against network: a point for each colour's share, a mark of its own for each thing, the diagonal where
+    they agree.  Returns a Figure.
     """
-    figure, axes = new_figure(width=4.2, height=4.0)
+    figure, axes = new_figure(width=5.6, height=4.0)
     axes.plot([0, 1], [0, 1], color="#999", linewidth=0.8)
     axes.fill_between([0, 1], [-0.1, 0.9], [0.1, 1.1], color="#eee", zorder=0)
-    for comparison in comparisons:
-        axes.plot(comparison.expected, comparison.learned, "o", markersize=4, label=comparison.thing)
+    for comparison, mark in zip(comparisons, cycle("os^vDPX*<>phd")):
+        axes.plot(comparison.expected, comparison.learned, mark, markersize=5, label=comparison.thing)
         for name, x, y in zip(comparison.colours, comparison.expected, comparison.learned):
             if abs(x - y) > 0.06:
                 axes.annotate(
@@ -55,6 +57,8 @@ def expected_against_learned(comparisons, title):
         ylim=(0, 1),
         aspect="equal",
     )
+    if comparisons:
+        figure.legend(frameon=False, fontsize=7, loc="outside right upper", title="thing", title_fontsize=8)
     return figure
 
 

@@ -24,8 +24,14 @@ def write_metrics(name, values, pipeline=False):
 
 
 def read_metrics(name, pipeline=False, made_by="an earlier page"):
-    """What `write_metrics` wrote.  Raises FileNotFoundError that says which page makes it."""
-    return json.loads(paths.find(f"metrics/{name}.json", pipeline, made_by).read_text())
+    """What `write_metrics` wrote, with a line where the figures are of the models that come along for the pages.
+
+    Raises FileNotFoundError that says which page makes it.
+    """
+    path = paths.find(f"metrics/{name}.json", pipeline, made_by)
+    if paths.READY in path.parents:
+        print(f"{name}: measured on the small networks that come along, until {made_by} is run here.")
+    return json.loads(path.read_text())
 
 
 def hardware():
