@@ -1,8 +1,7 @@
-"""The colorization network (paper, figure 2 and table 4; authors' release): eight blocks, lightness in, ab
-out.
+"""The colorization network (paper, figure 2 and table 4; authors' release): eight blocks, lightness in, ab out.
 
-3x3 convolutions with bias and ReLU, batch normalisation after the last ReLU of blocks 1-7, no pooling:
-resolution is lost by stride and regained by one transposed convolution.
+3x3 convolutions with bias and ReLU, batch normalisation after the last ReLU of blocks 1-7, no pooling: resolution is
+lost by stride and regained by one transposed convolution.
 """
 
 import torch
@@ -28,14 +27,15 @@ DEAD = 0.01  # of its layer's median variance: a channel with less hardly ever w
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that a rare photograph cannot blow up.
 
-    After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph that
-    wakes one after all would be divided by its root.  So in evaluation no variance counts as less than DEAD of
-    the layer's median; training is untouched.
+    After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end. A photograph that
+    wakes one after all would be divided by its root. So in evaluation no variance counts as less than DEAD of the
+    layer's median; training is untouched.
 
     It has a scale and a shift for every channel, which Caffe's layer in the authors' release has not.
     """
 
     def forward(self, features):
+        """Batch normalisation, with no channel divided by a variance of next to nothing."""
         if self.training:
             return super().forward(features)
         variance = self.running_var.clamp(min=DEAD * self.running_var.median())
@@ -86,7 +86,8 @@ class ColorizationNet(nn.Module):
         self.layers["out"] = nn.Sequential(nn.Conv2d(previous, outputs, 1))
 
     def forward(self, lightness):
-        for _, features in self.activations(lightness):
+        """The output for the bins, or scaled ab: (N, outputs, H/4, W/4)."""
+        for _, features in self.activations(lightness):  # noqa: B007, one layer at a time in memory
             pass
         return features
 
@@ -95,10 +96,9 @@ class ColorizationNet(nn.Module):
         return [(list(self.parameters()), 1.0)]
 
     def taps(self, lightness, names=None):
-        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch
-        normalisation.
+        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch normalisation.
 
-        names: which layers, all by default.  Raises KeyError for a name that is no layer.
+        names: which layers, all by default. Raises KeyError for a name that is no layer.
         """
         names = list(self.layers) if names is None else list(names)
         if unknown := set(names) - set(self.layers):
@@ -140,8 +140,9 @@ def normalization(layer):
 
 
 def receptive_fields(network):
-    """{name: (receptive field, stride)} in input pixels, one side, from the layers' own kernels, strides and
-    dilations.
+    """{name: (receptive field, stride)} in input pixels, one side.
+
+    They follow from the layers' own kernels, strides and dilations.
     """
     field, stride, fields = 1, 1, {}
     for name, convolution in convolutions(network):

@@ -13,15 +13,17 @@ SCRATCH = Path(os.environ.get("REPRO_SCRATCH", ROOT / "scratch"))  # what pages 
 
 
 def given(folder):
-    """A folder or file that params.yaml or a page names: what is relative starts in the project's folder, whoever
-    asks from wherever.  Text; a URL stays as it is.
+    """A folder or file that params.yaml or a page names.
+
+    What is relative starts in the project's folder, whoever asks from wherever.  Text; a URL stays as it is.
     """
     return folder if not folder or "://" in folder else str(ROOT / Path(folder).expanduser())
 
 
 def destination(relative, pipeline=False):
-    """Where a page writes: outputs/ when the pipeline runs it, scratch/ when a person does. Makes the
-    folder.
+    """Where a page writes: outputs/ when the pipeline runs it, scratch/ when a person does.
+
+    Makes the folder.
     """
     path = (OUTPUTS if pipeline else SCRATCH) / relative
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,8 +31,9 @@ def destination(relative, pipeline=False):
 
 
 def find(relative, pipeline=False, made_by="an earlier page"):
-    """Where a page reads: the pipeline's file or, by hand, the newer of it and the one that an earlier page
-    left in scratch/.
+    """Where a page reads: the pipeline's file or, by hand, the newer of it and what an earlier page left.
+
+    Earlier pages leave theirs in scratch/.
 
     Raises FileNotFoundError that says what to run.
     """

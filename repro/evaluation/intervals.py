@@ -7,9 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, its bootstrap standard error, and the interval that holds the given share of the resampled
-    figures.
-    """
+    """A figure, its bootstrap standard error, and the interval that holds the given share of the resampled figures."""
 
     mean: float
     error: float
