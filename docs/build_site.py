@@ -1,9 +1,8 @@
-"""The site: README, every executed page in order, exercises, teaching notes, the model card and a reference of the library
-as one static book.
+"""The site: README, pages, exercises, teaching notes, model card and reference as one static book.
 
     python docs/build_site.py [--pages outputs/pages] [--out outputs/site]
 
-Complete without a network, and opens from the file system.  The tree that Sphinx is given has the shape of the
+Complete without a network, and opens from the file system. The tree that Sphinx is given has the shape of the
 repository, so that every link between the documents holds.
 """
 

@@ -1,8 +1,7 @@
-"""The colorization network (paper, figure 2 and table 4; authors' release): eight blocks, lightness in, ab
-out.
+"""The colorization network (paper, figure 2 and table 4; authors' release): eight blocks, lightness in, ab out.
 
-3x3 convolutions with bias and ReLU, batch normalisation after the last ReLU of blocks 1-7, no pooling:
-resolution is lost by stride and regained by one transposed convolution.
+3x3 convolutions with bias and ReLU, batch normalisation after the last ReLU of blocks 1-7, no pooling: resolution is
+lost by stride and regained by one transposed convolution.
 """
 
 import torch
@@ -38,6 +37,7 @@ class BatchNorm(nn.BatchNorm2d):
     floor = DEAD
 
     def forward(self, features):
+        """Batch normalisation, with no channel divided by a variance of next to nothing."""
         if self.training:
             return super().forward(features)
         variance = self.running_var.clamp(min=self.floor * self.running_var.median())
@@ -101,7 +101,8 @@ class ColorizationNet(nn.Module):
                 norm.floor = share
 
     def forward(self, lightness):
-        for _, features in self.activations(lightness):
+        """The output for the bins, or scaled ab: (N, outputs, H/4, W/4)."""
+        for _, features in self.activations(lightness):  # noqa: B007, one layer at a time in memory
             pass
         return features
 
@@ -110,10 +111,9 @@ class ColorizationNet(nn.Module):
         return [(list(self.parameters()), 1.0)]
 
     def taps(self, lightness, names=None):
-        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch
-        normalisation.
+        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch normalisation.
 
-        names: which layers, all by default.  Raises KeyError for a name that is no layer.
+        names: which layers, all by default. Raises KeyError for a name that is no layer.
         """
         names = list(self.layers) if names is None else list(names)
         if unknown := set(names) - set(self.layers):
@@ -155,8 +155,9 @@ def normalization(layer):
 
 
 def receptive_fields(network):
-    """{name: (receptive field, stride)} in input pixels, one side, from the layers' own kernels, strides and
-    dilations.
+    """{name: (receptive field, stride)} in input pixels, one side.
+
+    They follow from the layers' own kernels, strides and dilations.
     """
     field, stride, fields = 1, 1, {}
     for name, convolution in convolutions(network):

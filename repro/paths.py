@@ -14,15 +14,17 @@ READY = Path(__file__).parent / "pages" / "ready"  # small models that stand in 
 
 
 def given(folder):
-    """A folder or file that params.yaml or a page names: what is relative starts in the project's folder, whoever
-    asks from wherever.  Text; a URL stays as it is.
+    """A folder or file that params.yaml or a page names.
+
+    What is relative starts in the project's folder, whoever asks from wherever.  Text; a URL stays as it is.
     """
     return folder if not folder or "://" in folder else str(ROOT / Path(folder).expanduser())
 
 
 def destination(relative, pipeline=False):
-    """Where a page writes: outputs/ when the pipeline runs it, scratch/ when a person does. Makes the
-    folder.
+    """Where a page writes: outputs/ when the pipeline runs it, scratch/ when a person does.
+
+    Makes the folder.
     """
     path = (OUTPUTS if pipeline else SCRATCH) / relative
     path.parent.mkdir(parents=True, exist_ok=True)

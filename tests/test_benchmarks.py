@@ -1,5 +1,6 @@
-"""The benchmarks run, at their smallest size. What they measure is never asserted: that is for `make bench`,
-on an idle machine.
+"""The benchmarks run, at their smallest size.
+
+What they measure is never asserted: that is for `make bench`, on an idle machine.
 """
 
 import json

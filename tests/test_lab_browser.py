@@ -20,9 +20,10 @@ PAGES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 SCREENSHOTS = paths.ROOT / "scratch/screenshots"
 TOKEN = "only-for-this-test"
 CONTROL = ".widget-slider .noUi-handle, .repro-pointer, .widget-dropdown select"
-BUSY = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(prompt => prompt.textContent.includes('*'))"
-COUNT = "() => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').length"
-DONE = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].filter(prompt => /\\[\\d+\\]/.test(prompt.textContent)).length"
+PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+BUSY = f"() => {PROMPTS}.some(prompt => prompt.textContent.includes('*'))"
+COUNT = f"() => {PROMPTS}.length"
+DONE = f"() => {PROMPTS}.filter(prompt => /\\[\\d+\\]/.test(prompt.textContent)).length"
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # else only what is on the screen is in the page
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -42,13 +43,19 @@ def lab(tmp_path_factory):
         path = folder / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-    places = {"REPRO_SCRATCH": "scratch", "REPRO_OUTPUTS": "outputs", "JUPYTERLAB_SETTINGS_DIR": "settings",
-              "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime"}  # fmt: skip
+    places = {
+        "REPRO_SCRATCH": "scratch",
+        "REPRO_OUTPUTS": "outputs",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+    }
     environment = os.environ | {name: str(folder / place) for name, place in places.items()} | {"OMP_NUM_THREADS": "1"}
     with open(folder / "log", "w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0", f"--IdentityProvider.token={TOKEN}",
-             f"--ServerApp.root_dir={folder / 'notebooks'}"],
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0",
+             f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'notebooks'}"],
             env=environment, stdout=log, stderr=log,
         )  # fmt: skip
     try:

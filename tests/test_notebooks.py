@@ -105,12 +105,10 @@ def test_pictures_have_caption_and_alt_text(page):
 
 
 def test_pages_run_top_to_bottom_in_reading_order(tmp_path):
-    """As a student who has run nothing yet: every page after the one before, in a scratch folder of its
-    own.
-    """
+    """As a student who has run nothing yet: every page after the one before, in a scratch folder of its own."""
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-p", "no:xdist",
-         "--rootdir", str(paths.NOTEBOOKS), *map(str, PAGES)],
+        [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider",
+         "-p", "no:xdist", "--rootdir", str(paths.NOTEBOOKS), *map(str, PAGES)],
         env=os.environ | {"REPRO_SCRATCH": str(tmp_path / "scratch"), "REPRO_OUTPUTS": str(tmp_path / "outputs")},
         cwd=paths.NOTEBOOKS, capture_output=True, text=True, timeout=1800,
     )  # fmt: skip

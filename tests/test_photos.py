@@ -1,6 +1,4 @@
-"""Photographs in every mode and form, made here with Pillow, and broken ones: right pixels out, or
-PhotoError.
-"""
+"""Photographs in every mode and form, made here with Pillow, and broken ones: right pixels out, or PhotoError."""
 
 import pickle
 import struct
@@ -480,9 +478,7 @@ def test_gray_profile_is_converted_to_srgb():
 
 
 def test_cmyk_profile_is_converted_to_srgb():
-    """A print profile (8-bit table from ink to Lab) in which any ink turns white paper red, and all inks
-    black.
-    """
+    """A print profile (8-bit table from ink to Lab) in which any ink turns white paper red, and all inks black."""
     paper, red, black = (
         (255, 128, 128),
         (136, 128 + 80, 128 + 67),

@@ -81,8 +81,9 @@ def clone(tmp_path_factory):
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
         result, _ = run(["git", *identity, *command], where)
         assert result.returncode == 0, result.stderr
-    result, _ = run(["dvc", "exp", "run", "-S", "size=smallest"], where, GIT_AUTHOR_NAME="test", GIT_AUTHOR_EMAIL="test@localhost",
-                    GIT_COMMITTER_NAME="test", GIT_COMMITTER_EMAIL="test@localhost")  # fmt: skip
+    who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
+           for key, value in (("NAME", "test"), ("EMAIL", "test@localhost"))}  # fmt: skip
+    result, _ = run(["dvc", "exp", "run", "-S", "size=smallest"], where, **who)
     assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
     return where
 
@@ -210,9 +211,7 @@ def test_a_fresh_clone_with_a_committed_lock_runs_every_stage(committed):
 
 @pytest.mark.slow
 def test_a_run_that_torchrun_finished_is_taken_over(clone):
-    """Two processes train beside the pipeline; page 04 then finds their run, by the same key, and trains no
-    step.
-    """
+    """Two processes train beside the pipeline; page 04 then finds their run, by the same key, and trains no step."""
     params = clone / "params.yaml"
     kept = params.read_text()
     assert "weight_decay: 0.001" in kept

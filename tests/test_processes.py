@@ -143,7 +143,8 @@ def test_loss_curves_agree_and_the_first_process_alone_writes(folder, photos, he
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_where_one_process_is_lost_the_other_ends_with_a_line(folder, how):
     """Killed, it is noticed at once; frozen, after PATIENCE."""
-    shorter = "from datetime import timedelta\nfrom repro.training import processes\nprocesses.PATIENCE = timedelta(seconds=4)\n"
+    shorter = "from datetime import timedelta\nfrom repro.training import processes\n"
+    shorter += "processes.PATIENCE = timedelta(seconds=4)\n"
     (folder / "work.py").write_text(WORK.replace("task, folder =", shorter + "task, folder ="))
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}

@@ -1,6 +1,7 @@
 """AuC: by hand, against its definition, and as a stream; and the two predictions that need no network."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_a_stream_equals_all_at_once_in_any_order(seed, cuts):
     at_once = RawAccuracy(bins).add(predicted, true)
     edges = [0, *sorted(cuts), 200]
     stream = RawAccuracy(bins)
-    for first, last in reversed(list(zip(edges, edges[1:]))):
+    for first, last in reversed(list(pairwise(edges))):
         stream.add(predicted[first:last], true[first:last])
     for rebalanced in (False, True):
         assert stream.auc(rebalanced) == pytest.approx(at_once.auc(rebalanced), abs=1e-12)

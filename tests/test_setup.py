@@ -151,7 +151,8 @@ def pip_that(folder, succeeds, says="a line of pip"):
     code = 0 if succeeds else 1
     script(
         folder / ".venv" / "bin" / "python",
-        f'case "$*" in *"pip install"*) echo "pip install" >> "{folder}/calls"; echo "{says}"; exit {code};; esac\nexec "{sys.executable}" "$@"',
+        f'case "$*" in *"pip install"*) echo "pip install" >> "{folder}/calls"; echo "{says}"; exit {code};; esac\n'
+        f'exec "{sys.executable}" "$@"',
     )
 
 

@@ -779,8 +779,9 @@ def test_a_small_file_of_a_huge_photograph_and_impossible_labels_are_corrupt_rec
 
 
 class Unreliable(ThreadingHTTPServer):
-    """Serves a folder, badly.  drops: how many answers are cut after `after` bytes; refusals: how many are
-    503; stalls: how many come too late.
+    """Serves a folder, badly.
+
+    drops: how many answers are cut after `after` bytes; refusals: how many are 503; stalls: how many come too late.
     """
 
     daemon_threads = True

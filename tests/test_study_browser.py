@@ -22,7 +22,7 @@ def truth():
 
 @pytest.fixture
 def sitting(browser, truth, tmp_path):
-    """sitting(display_ms, **context) -> (page, store): a study of 2 practice pairs and 4, its page open.
+    """From display_ms and a context to (page, store): a study of 2 practice pairs and 4, its page open.
 
     Fails at the end if the page reported an error: a script's, or something its policy forbade.
     """

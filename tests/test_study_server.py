@@ -46,7 +46,7 @@ def small_study(folder, practice=2, pairs=10):
 
 @pytest.fixture
 def serve(study, tmp_path):
-    """serve(**limits) -> an httpx client of a server in a thread."""
+    """From limits to an httpx client of a server in a thread."""
     with contextlib.ExitStack() as stack:
 
         def start(**limits):
@@ -124,8 +124,9 @@ def test_nothing_else_is_served(serve, path):
 
 
 def test_no_reply_tells_which_picture_is_the_fake(serve, study):
-    """Over whole sittings: keys, lengths and headers of truth and fake are the same, and the first address is
-    the fake as often as the second.
+    """Over whole sittings, truth and fake answer alike.
+
+    Keys, lengths and headers are the same, and the first address is the fake as often as the second.
     """
     client = serve()
     seen, pictures = set(), []
@@ -497,7 +498,8 @@ def test_sixty_raters_and_a_server_killed_in_the_middle(tmp_path):
         killer.join(60)
         server.kill()
     db = sqlite3.connect(tmp_path / "answers.sqlite")
-    query = "SELECT rater, number, CASE choice WHEN 0 THEN first ELSE second END FROM answers JOIN trials USING (rater, number)"
+    query = "SELECT rater, number, CASE choice WHEN 0 THEN first ELSE second END "
+    query += "FROM answers JOIN trials USING (rater, number)"
     kept = Counter(choice for *_, choice in db.execute(query))
     lost = set(acknowledged.values()) - set(kept)
     print(f"{raters} raters, {len(kept)} answers, killed at {killed_at[0]}, lost {len(lost)}, {seconds:.1f} s")

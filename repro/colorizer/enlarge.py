@@ -91,8 +91,10 @@ def guided(ab, lightness, radius=4, epsilon=10.0):
 
 
 def interpolation(length, count, step=STRIDE, first=0, end=None):
-    """Linear interpolation from `count` values, at every `step`-th pixel of the small copy, to `length` pixels, or to those
-    from `first` to before `end`: (length, count).
+    """Linear interpolation from `count` values to `length` pixels: (length, count).
+
+    The values lie at every `step`-th pixel of the small copy.  With `first` and `end`, the pixels are those from
+    `first` to before `end`.
     """
     pixels = torch.arange(first, length if end is None else min(end, length))
     position = ((pixels + 0.5) * (step * count / length) - 0.5) / step  # in units of values

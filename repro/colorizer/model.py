@@ -94,8 +94,9 @@ class Colorizer:
         return output
 
     def decode(self, output, decoding=None, temperature=None):
-        """Raw output to ab (N, 2, h/4, w/4).  A regression's output already is ab; decoding and temperature
-        do not touch it.
+        """Raw output to ab (N, 2, h/4, w/4).
+
+        A regression's output already is ab; decoding and temperature do not touch it.
         """
         decoding_name = decoding or self.decoding
         if decoding_name not in DECODINGS:
@@ -249,7 +250,8 @@ def _as_rgb8(photo):
         photo = photo.convert("RGBA" if photo.has_transparency_data else "RGB")
     if isinstance(photo, Image.Image) and photo.mode not in ("L", "RGB"):
         raise ValueError(
-            f"a Pillow image of mode {photo.mode} cannot be coloured; convert it to RGB first, or read its file with read_photo"
+            f"a Pillow image of mode {photo.mode} cannot be coloured; "
+            "convert it to RGB first, or read its file with read_photo"
         )
     photo = np.asarray(photo)
     if (
@@ -263,8 +265,7 @@ def _as_rgb8(photo):
 
 
 def shrink(photo, short_side):
-    """The small copy: short side about `short_side`, both sides multiples of 8, at most 4 times as long as
-    wide.
+    """The small copy: short side about `short_side`, both sides multiples of 8, at most 4 times as long as wide.
 
     Pillow's `resize` with a `reducing_gap`, bit for bit, without its copy of the whole.
     """

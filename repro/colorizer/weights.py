@@ -1,6 +1,4 @@
-"""Weights on disk: safetensors with their settings in the header, so that nothing unpickles and nothing is
-guessed.
-"""
+"""Weights on disk: safetensors with their settings in the header, so that nothing unpickles and nothing is guessed."""
 
 import json
 from pathlib import Path
@@ -107,8 +105,9 @@ def halve(source, target, **settings):
 
 
 def read_header(path):
-    """The settings in a weights file's header, a dict.  Raises WeightsError if it is no weights file of
-    ours.
+    """The settings in a weights file's header, a dict.
+
+    Raises WeightsError if it is no weights file of ours.
     """
     return _read(path, tensors=False)[0]
 
@@ -177,8 +176,9 @@ def _read(path, tensors=True):
 
 
 def _checked_header(header):
-    """The header with its values in their types.  Raises SettingsError for what cannot be, KeyError for what
-    is missing.
+    """The header with its values in their types.
+
+    Raises SettingsError for what cannot be, KeyError for what is missing.
     """
     if not isinstance(header, dict):
         raise TypeError(f"the header must be settings by name, got a {type(header).__name__}")

@@ -191,7 +191,10 @@ def read_set(name, folder, size=None, limit=None, names=None):
 
 
 def colour_photographs(folder, items, limit):
-    """`(photographs, their items)`: the first `limit` in colour of a folder's `items`, each other one set aside by name."""
+    """`(photographs, their items)`: the first `limit` in colour of a folder's `items`.
+
+    Each other one is set aside by name.
+    """
     from repro.datasets.folder import spread
     from repro.datasets.photographs import PhotoError, is_colorful, read_photo
     from repro.files import overheard
@@ -217,9 +220,7 @@ def colour_photographs(folder, items, limit):
 
 
 def as_csv(rows):
-    """Rows (dicts) as a gzipped CSV file, figures to five digits, arrays left out; the same bytes for the same
-    rows.
-    """
+    """Rows (dicts) as a gzipped CSV file, figures to five digits, arrays left out; the same bytes for the same rows."""
     import numpy as np
 
     text = io.StringIO()

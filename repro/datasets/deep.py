@@ -32,9 +32,9 @@ class UnreadableTiff(ValueError):
 def read_deep_tiff(data, name):
     """A TIFF that Pillow cannot do justice: any that is not made of 8-bit or 1-bit channels side by side.
 
-    data: the file.  Returns its first picture in mode L, LA, RGB, RGBA or CMYK with its ICC profile and EXIF
-    orientation, or None where Pillow is the right reader.
-    Raises UnreadableTiff if the picture is whole but cannot be shown: codecs that are not there, channels of unknown meaning.
+    data: the file. Returns its first picture in mode L, LA, RGB, RGBA or CMYK with its ICC profile and EXIF
+    orientation, or None where Pillow is the right reader. Raises UnreadableTiff if the picture is whole but cannot be
+    shown: codecs that are not there, channels of unknown meaning.
     """
     import tifffile  # takes a tenth of a second
 
@@ -62,7 +62,7 @@ def _refuse_bomb(page):
 
 
 def _is_plain(page):
-    """Does Pillow read it as it is meant?"""
+    """Whether Pillow reads it as it is meant."""
     if page.bitspersample not in (1, 2, 4, 8) or page.sampleformat != _UNSIGNED:
         return False
     more = page.samplesperpixel - COLORS.get(page.photometric, page.samplesperpixel)

@@ -1,8 +1,7 @@
 """Reading any photograph a person may hand us: one shape out, one kind of error.
 
-Photographs come rotated by a flag, in print colours, with palettes, transparency, sixteen bits or a colour
-profile of their own. `read_photo` turns each of them into upright sRGB, uint8 (H, W, 3), or raises
-`PhotoError`.
+Photographs come rotated by a flag, in print colours, with palettes, transparency, sixteen bits or a colour profile of
+their own. `read_photo` turns each of them into upright sRGB, uint8 (H, W, 3), or raises `PhotoError`.
 """
 
 import os
@@ -199,8 +198,9 @@ def _through_profile(image, icc_profile):
 
 
 def _fits(mode, profile_mode):
-    """May a picture of this mode be put through a profile for that one? Print and gray profiles need their
-    own.
+    """Whether a picture of this mode may be put through a profile for that one.
+
+    Print and gray profiles need their own.
     """
     own = {"CMYK": ("CMYK",), "L": ("1", "L", "LA", "La")}
     return mode in own[profile_mode] if profile_mode in own else mode not in ("CMYK", "LAB")

@@ -42,7 +42,9 @@ def psnr(truth, colored):
 
 
 def colorfulness(rgb8):
-    """How colourful pictures are to people: (N, H, W, 3) uint8 -> (N,), 0 for gray, about 15 slightly, 33 moderately, 59 quite.
+    """How colourful pictures are to people: (N, H, W, 3) uint8 -> (N,).
+
+    0 is gray, about 15 slightly, 33 moderately, 59 quite colourful.
 
     Hasler and Suesstrunk, "Measuring colourfulness in natural images" (2003), equation 3 of the simple metric:
     deviations and .3 of the means of rg = R - G and yb = (R + G) / 2 - B.
@@ -105,8 +107,10 @@ class HeldOut:
         return rows
 
     def asked(self, classifier, colored):
-        """Whether a classifier names each photograph's class first, among all of its outputs and among the
-        set's own classes: two (N,) bool; None where the set has no classes that it knows.
+        """Whether a classifier names each photograph's class first: two (N,) bool.
+
+        The first is among all of its outputs, the second among the set's own classes.  None where the set has no
+        classes that it knows.
         """
         outputs = match_classes(self.classes, classifier.outputs)
         if not len(outputs) or (outputs < 0).any():
@@ -116,8 +120,9 @@ class HeldOut:
 
 
 def measure(held_out, models, classifiers=(), report=print, seed=0):
-    """Rows (a list of dicts) of every method on a `HeldOut`: gray, random and each of {name: Colorizer}; and
-    with classifiers of the true colours too.
+    """Rows (a list of dicts) of every method on a `HeldOut`: gray, random and each of {name: Colorizer}.
+
+    With classifiers, the true colours are a row too.
     """
     rows = []
     for method, colored in recolourings(held_out.photos, models, seed).items():

@@ -20,8 +20,9 @@ THRESHOLDS = 151  # of the curve: 0, 1, ... 150
 
 
 def distances(predicted_ab, true_ab):
-    """Euclidean distance in the ab plane: (..., 2), (..., 2) -> (...) float32.  Raises ValueError as `auc`
-    does.
+    """Euclidean distance in the ab plane: (..., 2), (..., 2) -> (...) float32.
+
+    Raises ValueError as `auc` does.
     """
     if predicted_ab.shape != true_ab.shape or true_ab.shape[-1] != 2:
         raise ValueError(

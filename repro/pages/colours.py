@@ -22,6 +22,7 @@ def gamut(axes, bins=None, lightness=60.0, resolution=2.0):
 
 
 def ab_axes(axes):
+    """Give axes the ab plane's limits and labels, in ab units."""
     axes.set(
         xlim=(-113, 113),
         ylim=(-113, 113),
@@ -56,9 +57,7 @@ def bin_colors(bins, lightness=60.0):
 
 
 def distribution(axes, bins, probabilities, lightness=60.0, scale=900):
-    """A distribution over bins: a disc in the bin's own colour, its area the probability; the largest are
-    labelled.
-    """
+    """A distribution over bins: a disc in the bin's own colour, its area the probability; the largest are labelled."""
     bins, probabilities = np.asarray(bins), np.asarray(probabilities, float)
     axes.scatter(*bins.T, s=2, color="#bbb")
     axes.scatter(*bins.T, s=scale * probabilities, c=bin_colors(bins, lightness), edgecolors="#333", linewidths=0.6)
@@ -76,7 +75,7 @@ def answers_for_a_pixel(bins, probabilities, answers, lightness=60.0):
     """
     figure, axis = new_figure(width=4.4, height=4.7)
     distribution(axis, bins, probabilities, lightness)
-    for (name, ab), mark in zip(answers.items(), ("s", "D", "^", "*")):
+    for (name, ab), mark in zip(answers.items(), ("s", "D", "^", "*"), strict=False):
         label = f"{name} ({ab[0]:.0f}, {ab[1]:.0f})"
         axis.plot(*ab, mark, color="white", markeredgecolor="black", markersize=9, label=label, linestyle="none")
     figure.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=2)
@@ -107,6 +106,7 @@ def brushed_bins(bins, chosen, prior, weights):
 
 def paired_shares(names, ab, first, second, title):
     """Two bars for each colour, the second hatched, with their numbers: shares (C,) of colours ab (C, 2).
+
     Returns a Figure.
     """
     figure, axis = new_figure(width=5.6, height=2.8)

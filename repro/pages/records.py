@@ -63,8 +63,9 @@ def as_json(record):
 
 
 def keep(name):
-    """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README, whose first
-    picture is page 11's.  Returns the path of the numbers.
+    """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README.
+
+    README's first picture is page 11's.  Returns the path of the numbers.
     """
     numbers, picture = paths.OUTPUTS / "metrics/12_results.json", paths.OUTPUTS / "figures/methods.png"
     first = paths.OUTPUTS / "legacy/first.png"
@@ -129,8 +130,8 @@ def held_out_rows(results, section="held_out"):
     """What `python -m repro measure` found as a table: its header, and a row for each method of each collection.
 
     section: "held_out", whose cells are a mean ± half of its interval; or "differences" of two methods on the same
-    photographs, each with the ends of its interval.  In per cent where the figure is a share; None where it was not
-    measured.
+    photographs, each with the ends of its interval.  In per cent where the figure is a share; None where it was
+    not measured.
     """
     number, methods = results.get("photographs", {}), section == "held_out"
     names = _held_out_figures(results)
@@ -182,7 +183,8 @@ def held_out_table(results):
     lines.append(
         "Per cent, ± half of the 95 % interval over photographs; of differences the whole interval, both methods drawn "
         "together. Rebalanced AuC falls with the number of photographs, so compare it within one collection only. "
-        f"Measured {run['date']} on {run['hardware']}; seed {run['seed']}, Python {run['python']}, torch {run['torch']}."
+        f"Measured {run['date']} on {run['hardware']}; "
+        f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}."
     )
     return "\n".join(lines)
 
@@ -256,7 +258,9 @@ def markdown_table(results):
             "|---|---|---|---|---|---|---|",
             *rows,
             "",
-            f"Here: {ours['photographs']} unseen {what} of {ours['pixels']} pixels; {samples:,} training samples for each model; minutes of "
-            f"training: {minutes}{whole}. Recorded {run['date']} on {run['hardware']}; seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
+            f"Here: {ours['photographs']} unseen {what} of {ours['pixels']} pixels; "
+            f"{samples:,} training samples for each model; minutes of training: {minutes}{whole}. "
+            f"Recorded {run['date']} on {run['hardware']}; "
+            f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
         ]
     )

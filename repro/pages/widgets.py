@@ -1,4 +1,7 @@
-"""Demonstrations: a picture that follows its sliders, and one to point at with the mouse, a finger, or the arrow keys."""
+"""Demonstrations: a picture that follows its sliders, and one to point at.
+
+One points with the mouse, a finger, or the arrow keys.
+"""
 
 import anywidget
 import ipywidgets
@@ -21,7 +24,8 @@ function render({ model, el }) {
     model.save_changes();
   };
   const place = () => {
-    const [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame"), [x, y] = model.get("value");
+    const [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame");
+    const [x, y] = model.get("value");
     cross.style.left = 100 * (x0 + (x1 - x0) * (x - left) / (right - left)) + "%";
     cross.style.top = 100 * (y0 + (y1 - y0) * (y - bottom) / (top - bottom)) + "%";
     const named = model.get("names").map((name, i) => name && name + " " + +[x, y][i].toFixed(1)).filter(Boolean);
@@ -35,7 +39,8 @@ function render({ model, el }) {
     place();
   };
   const point = event => {
-    const seen = image.getBoundingClientRect(), [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame");
+    const [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame");
+    const seen = image.getBoundingClientRect();
     const across = (event.clientX - seen.left) / seen.width, down = (event.clientY - seen.top) / seen.height;
     set(left + (right - left) * (across - x0) / (x1 - x0), bottom + (top - bottom) * (down - y0) / (y1 - y0));
   };
@@ -113,8 +118,9 @@ class Picture(anywidget.AnyWidget):
 class Pointer(anywidget.AnyWidget):
     """A Figure whose first axes can be pointed at: `value` is (x, y) in their units, in whole steps.
 
-    Like a slider, it has a `description`, for those who cannot see the picture.  names: of the two coordinates,
-    "" for one that does not matter.  step: of value and arrow keys (five with Shift).  hover: whether the mouse's button need not be held down.
+    Like a slider, it has a `description`, for those who cannot see the picture. names: of the two coordinates, "" for
+    one that does not matter. step: of value and arrow keys (five with Shift). hover: whether the mouse's button need
+    not be held down.
     """
 
     _esm, _css = SCRIPT, LOOKS
@@ -160,7 +166,7 @@ def slider_demo(draw, alt, **sliders):
         figure = draw(**values())
         if len(figure.axes) == len(places):  # laid out once: nothing jumps while it is dragged
             figure.set_layout_engine("none")
-            for axes, place in zip(figure.axes, places):
+            for axes, place in zip(figure.axes, places, strict=True):
                 axes.set_position(place)
         picture.value = to_png(figure)
 
