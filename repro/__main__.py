@@ -27,7 +27,23 @@ from repro.commands import (
 )
 from repro.extras import what_to_install
 
-COMMANDS = colorize, importing, data, pack, shards, train, measure, hints, record, ready, ship, exercises, study, page, run
+COMMANDS = (
+    colorize,
+    importing,
+    data,
+    pack,
+    shards,
+    train,
+    measure,
+    hints,
+    record,
+    ready,
+    ship,
+    exercises,
+    study,
+    page,
+    run,
+)
 
 
 def main(arguments=None):

@@ -4,8 +4,8 @@ import ipywidgets
 import numpy as np
 import torch
 
-from repro.pages import figures, show
 from repro.evaluation.known_world import Comparison
+from repro.pages import figures, show
 from repro.pages.widgets import Pointer
 
 
