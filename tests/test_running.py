@@ -126,7 +126,9 @@ def recorded():
             "intervals": {"rebalanced": {"auc": {"low": 0.85, "high": 0.87}}},
         },
         "training": {"rebalanced": {"samples": 100, "largest_error": 0.035}},
-        "semantic": {"photographs": 400, "trained": {"gray": {"mean": 0.7, "low": 0.65, "high": 0.75}}, "differences": {}},
+        "semantic": {
+            "photographs": 400, "trained": {"gray": {"mean": 0.7, "low": 0.65, "high": 0.75}}, "differences": {},
+        },
         "probes": {"09_x": {"draw": 16, "random": {"best": 0.7, "low": 0.6, "high": 0.8}}},
     }  # fmt: skip
 
@@ -141,8 +143,8 @@ def test_the_same_figures_are_inside_and_one_that_moved_is_named():
     text = reproduced.answer(reproduced.compare(recorded(), here), recorded(), here)
     assert "Not in full: 2 of 4" in text
     assert (
-        "outside: AuC of rebalanced (%) 88.0, recorded 86.0, the recorded run's 95 % interval over photographs 85.0 to 87.0"
-        in text
+        "outside: AuC of rebalanced (%) 88.0, recorded 86.0, "
+        "the recorded run's 95 % interval over photographs 85.0 to 87.0" in text
     )
     assert "furthest from theory, rebalanced (share) 0.120, recorded 0.035, page 04's goal 0.000 to 0.100" in text
 
