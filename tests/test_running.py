@@ -89,7 +89,10 @@ echo "Running stage 'results':\""""
 
 
 def test_a_fresh_clone_is_told_how_long_it_will_take_and_what_is_left(dvc, capfd):
-    place = dvc(STAGES)
+    place = dvc(STAGES + """; printf '\\tgit add dvc.lock\\n'""")
+    (place / "outputs/metrics").mkdir()
+    record = (paths.RESULTS / "classroom.json").read_text()
+    (place / "outputs/metrics/12_results.json").write_text(record)
     assert main(["run"]) == 0
     first, *lines = capfd.readouterr().out.splitlines()
     record = json.loads((paths.RESULTS / "classroom.json").read_text())
@@ -100,6 +103,9 @@ def test_a_fresh_clone_is_told_how_long_it_will_take_and_what_is_left(dvc, capfd
     assert lines[2].startswith("-- data: 0 s. About ") and lines[2].endswith(" left.")
     assert set(json.loads((place / "outputs/stage_seconds.json").read_text())) == {"data", "results"}
     assert (place / "calls").read_text() == "repro --dry\nrepro\n"
+    assert "\tgit add dvc.lock" in lines, "as DVC wrote it"
+    assert [line for line in lines if line.startswith("AuC of gray (%) ")]
+    assert [line for line in lines if line.startswith("Did it reproduce? ")], "a line for each figure, then the answer"
 
 
 def test_options_go_to_dvc_and_a_failing_stage_fails(dvc, capfd):
