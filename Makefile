@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lab site bench lock clean distclean scm
+.PHONY: help setup repro test lab site bench ready lock clean distclean scm
 
 ARGS ?=#     handed on: make test ARGS='-k color -x', make repro ARGS='train@rebalanced', make bench ARGS='encoding lab'
 UPGRADE ?=#  make lock UPGRADE=1: the newest versions that pyproject.toml allows, instead of keeping the pins
@@ -29,7 +29,7 @@ setup: .venv/.ready ## install everything into .venv (the other targets do it wh
 	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready: .venv holds everything.",:)
 
 repro: setup scm ## run the whole pipeline: every page, every number (ARGS='...' goes to dvc repro)
-	dvc repro $(ARGS)
+	@python -m repro run -- $(ARGS)
 	@echo "Done. The pages are in outputs/pages/; open outputs/pages/12_results.html in a browser."
 
 test: setup scm ## run the tests (ARGS='...' goes to pytest)
@@ -43,6 +43,13 @@ site: setup ## build the executed pages into a book that needs no network: outpu
 
 bench: setup ## measure speed and memory, each figure beside its peer (ARGS='NAME ... --json FILE')
 	python -m benchmarks $(ARGS)
+
+ready: export REPRO_OUTPUTS := $(CURDIR)/scratch/ready
+ready: setup ## train again the small models that stand in on the pages until there are others (repro/pages/ready)
+	rm -rf scratch/ready
+	python -m repro data
+	python -m repro train --series conf/by_hand.yaml --out scratch/ready/models
+	python -m repro ready scratch/ready/models
 
 lock: ## write requirements.lock from pyproject.toml (UPGRADE=1: newest versions; TORCH=...: another torch)
 	@rm -rf .venv-lock

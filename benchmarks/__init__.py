@@ -1,3 +1,1 @@
-"""Each figure of speed or memory that we state, measured beside its peer in the same run: python -m
-benchmarks.
-"""
+"""Each figure of speed or memory that we state, measured beside its peer in the same run: python -m benchmarks."""

@@ -10,7 +10,7 @@ import torch
 from repro.files import write_atomically
 from repro.pages.records import hardware
 
-THEMES = ("encoding", "lab", "training", "memory", "prior", "colorizer", "crowded", "shards", "demos", "gpu")
+THEMES = ("encoding", "lab", "training", "memory", "prior", "colorizer", "crowded", "shards", "demos", "gpu", "fuzz")
 COLUMNS = ("what", "ours", "beside", "takes", "so ours", "goal")
 
 

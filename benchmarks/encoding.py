@@ -1,5 +1,6 @@
-"""Soft encoding: our search table beside the release's ball tree, and beside scipy's k-d tree; exactness by
-brute force.
+"""Soft encoding: our search table beside the release's ball tree and scipy's k-d tree.
+
+Exactness is measured by brute force.
 """
 
 import numpy as np
@@ -56,8 +57,9 @@ def gaussian(distance):
 
 
 def exactness(ab, bins, chunk=20_000):
-    """Greatest difference from brute force in float64: of weights, and of the distances to the chosen bins
-    (ab units).
+    """Greatest difference from brute force in float64, of the weights and of the distances.
+
+    The distances are those to the chosen bins, in ab units.
     """
     weight_error = distance_error = 0.0
     for part in ab.split(chunk):

@@ -1,5 +1,7 @@
-"""On a GPU: the share of its matrix rate that training reaches at the paper's size, a step's time by part,
-photographs a second from shards, and the hours of the paper's schedule that follow.  Nothing without one.
+"""What training reaches on a GPU, at the paper's size; nothing is measured without one.
+
+The share of its matrix rate, a step's time by part, photographs a second from shards, and the hours of the paper's
+schedule that follow.
 """
 
 import tempfile

@@ -57,8 +57,7 @@ class Figure:
 def best_seconds(candidates, rounds=7):
     """{name: seconds} of {name: function}: every round times each once, in turn, and the best round counts.
 
-    Interleaved, so that whatever else the machine does falls on all of them; one untimed call of each comes
-    first.
+    Interleaved, so that whatever else the machine does falls on all of them; one untimed call of each comes first.
     """
     best = {}
     for function in candidates.values():

@@ -1,5 +1,7 @@
-"""The loss on soft-encoded targets: kept as indices and weights, beside dense (N, Q, h, w) distributions; and
-the memory of a training step against its batch.
+"""The memory of the loss and of a training step.
+
+The loss on soft-encoded targets, kept as indices and weights, stands beside dense (N, Q, h, w) distributions; a step's
+memory stands against its batch.
 """
 
 from dataclasses import replace

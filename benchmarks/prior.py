@@ -1,5 +1,6 @@
-"""Estimating the prior from every 4th pixel of JPEG files, as page 01 does, beside decoding the same files
-and doing nothing with them.
+"""Estimating the prior from every 4th pixel of JPEG files, as page 01 does.
+
+Beside it stands decoding the same files and doing nothing with them.
 """
 
 import tempfile

@@ -1,6 +1,4 @@
-"""Reading training data: JPEG decoding beside Pillow's, shards beside reading their bytes alone, and writing
-them.
-"""
+"""Reading training data: JPEG decoding beside Pillow's, shards beside reading their bytes alone, and writing them."""
 
 import tarfile
 import tempfile
@@ -49,8 +47,10 @@ def decoding(files, rounds):
 
 
 def reading(shards, size, rounds):
-    """Seconds of all training photographs: their records beside the tar's bytes alone; squares by one process
-    beside decoding alone; by two workers beside one process.
+    """Seconds of all training photographs, read in several ways.
+
+    Their records beside the tar's bytes alone; squares by one process beside decoding alone; by two workers beside
+    one process.
     """
     own = shards.splits["train"]
     count = shards.count("train")

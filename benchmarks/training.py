@@ -1,5 +1,6 @@
-"""A training step as the loop takes it, beside the bare network's forward and backward pass on the same
-shapes; and one process beside two.
+"""A training step as the loop takes it, and one process beside two.
+
+Beside the step stands the bare network's forward and backward pass on the same shapes.
 """
 
 import os

@@ -1,9 +1,8 @@
-"""The site: README, every executed page in order, exercises, teaching notes, the model card and a reference of the library
-as one static book.
+"""The site: README, pages, exercises, teaching notes, model card and reference as one static book.
 
     python docs/build_site.py [--pages outputs/pages] [--out outputs/site]
 
-Complete without a network, and opens from the file system.  The tree that Sphinx is given has the shape of the
+Complete without a network, and opens from the file system. The tree that Sphinx is given has the shape of the
 repository, so that every link between the documents holds.
 """
 
@@ -20,7 +19,14 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = "04_training_rebalanced"  # of page 04's three runs, the one that is shown
 WIDGET = "application/vnd.jupyter.widget-view+json"
-DOCUMENTS = ("docs/teaching", "repro/colorizer/pretrained/MODEL_CARD", "data/README", "CONTRIBUTING", "CHANGELOG")
+DOCUMENTS = (
+    "docs/teaching",
+    "docs/glossary",
+    "repro/colorizer/pretrained/MODEL_CARD",
+    "data/README",
+    "CONTRIBUTING",
+    "CHANGELOG",
+)
 REFERENCE = {  # a page of the reference: its title, what it tells, and its modules or their package
     "method": (
         "The method",

@@ -12,10 +12,13 @@ from repro.commands import (
     exercises,
     fail,
     hints,
+    importing,
     measure,
     pack,
     page,
+    ready,
     record,
+    run,
     say,
     shards,
     ship,
@@ -24,7 +27,23 @@ from repro.commands import (
 )
 from repro.extras import what_to_install
 
-COMMANDS = colorize, data, pack, shards, train, measure, hints, record, ship, exercises, study, page
+COMMANDS = (
+    colorize,
+    importing,
+    data,
+    pack,
+    shards,
+    train,
+    measure,
+    hints,
+    record,
+    ready,
+    ship,
+    exercises,
+    study,
+    page,
+    run,
+)
 
 
 def main(arguments=None):

@@ -17,8 +17,9 @@ SPACING = 10  # ab units
 
 
 def ab_bins(spacing=SPACING):
-    """Centres of the ab bins: (Q, 2) float32 tensor, ab units, a ascending, then b.  Q is 313 for spacing
-    10.
+    """Centres of the ab bins: (Q, 2) float32 tensor, ab units, a ascending, then b.
+
+    Q is 313 for spacing 10.
     """
     return torch.from_numpy(_ab_bins(spacing).copy())
 
@@ -46,9 +47,7 @@ def squares_touching(centres, half_width, hull):
 
 
 def fingerprint(bins):
-    """Short sha256 of the bins' values in their order: weights carry it, so that they never meet other
-    bins.
-    """
+    """Short sha256 of the bins' values in their order: weights carry it, so that they never meet other bins."""
     return hashlib.sha256(np.ascontiguousarray(np.asarray(bins), np.float32).tobytes()).hexdigest()[:16]
 
 
@@ -80,8 +79,9 @@ def nearest_bins(points, bins, neighbours):
 
 
 def nearest_bins_of_srgb(points, table, neighbours):
-    """`nearest_bins` of colours that sRGB has, by a table of `search_table`: as these lie within it, nothing is asked
-    of their values, so that a GPU's host never waits.
+    """`nearest_bins` of colours that sRGB has, by a table of `search_table`.
+
+    As these colours lie within the table, nothing is asked of their values, so that a GPU's host never waits.
     """
     squared, indices, _ = _nearest_within(points.float(), table, neighbours)
     return squared, indices
@@ -107,8 +107,9 @@ def _smallest(points, candidates, a, b, neighbours):
 
 
 def search_table(bins, neighbours, device):
-    """For every cell: its candidates (cells, C) int64 in ascending order, and their a and b (cells, C),
-    padded far away.
+    """For every cell: its candidates (cells, C) int64 in ascending order, and their a and b (cells, C).
+
+    What has fewer than C candidates is padded far away.
     """
     return _search_table(np.asarray(bins.cpu(), np.float32).tobytes(), neighbours, str(device))
 

@@ -107,7 +107,7 @@ def in_gamut(lab, tolerance=1e-3):
 
 @cache
 @torch.inference_mode(False)
-def largest_chroma(device=torch.device("cpu"), lightnesses=101, hues=361):
+def largest_chroma(device="cpu", lightnesses=101, hues=361):
     """How far from gray sRGB reaches: chroma (lightnesses, hues) float32, ab units, for L 0..100 and hue -pi..pi.
 
     Found by halving, 24 times, the stretch between a chroma that sRGB has and one that it lacks.
@@ -151,11 +151,10 @@ _LAB_OF_F = np.array([[0, 500, 0], [116, -500, 200], [0, 0, -200]], np.float32)
 
 
 def rgb8_to_lab(rgb8):
-    """Photograph to Lab: on the CPU by a table of 256 gammas, several times scikit-image's rate, error under
-    1e-3.
+    """Photograph to Lab: on the CPU by a table of 256 gammas, several times scikit-image's rate, error under 1e-3.
 
-    rgb8: (..., 3) uint8 array.  Returns (..., 3) float32 array: L 0..100, a, b.
-    A tensor stays on its device and gives a tensor: what a GPU fuses into one pass, without the host waiting.
+    rgb8: (..., 3) uint8 array. Returns (..., 3) float32 array: L 0..100, a, b. A tensor stays on its device and gives a
+    tensor: what a GPU fuses into one pass, without the host waiting.
     """
     if isinstance(rgb8, torch.Tensor):
         return _lab_of_f(*_f_of_tensor(rgb8, _XYZ_ROWS))
@@ -200,9 +199,7 @@ def lab_to_rgb8(lab):
 
 @cache
 def srgb_ab_hull(steps=33):
-    """Convex hull of the ab projection of the sRGB cube, from steps^3 colours: (V, 2) float64,
-    counter-clockwise.
-    """
+    """Convex hull of the ab projection of the sRGB cube, from steps^3 colours: (V, 2) float64, counter-clockwise."""
     from scipy.spatial import ConvexHull
 
     ramp = torch.linspace(0, 1, steps)

@@ -1,8 +1,7 @@
-"""From a distribution over bins back to one colour: mode, mean and the annealed mean between them (paper,
-section 2.3).
+"""From a distribution over bins back to one colour: mode, mean and the annealed mean between them (paper, section 2.3).
 
-H(Z) = E[f_T(Z)],  f_T(z) = exp(log(z) / T) / sum_q exp(log(z_q) / T).  T = 1 is the mean, T -> 0 the mode; T
-= .38 in the paper. The network's logits are log(z) up to a constant, so f_T is a softmax of logits / T.
+H(Z) = E[f_T(Z)], f_T(z) = exp(log(z) / T) / sum_q exp(log(z_q) / T). T = 1 is the mean, T -> 0 the mode; T = .38 in the
+paper. The network's logits are log(z) up to a constant, so f_T is a softmax of logits / T.
 
 The authors' Caffe release multiplies the logits by 2.606 = 6 / ln 10, so T = .384, which the paper rounds to .38. Their
 PyTorch release does not scale the logits: it decodes at T = 1, which is the plain mean.

@@ -1,10 +1,11 @@
-"""A second network for the paper's objective: an encoder that ImageNet's labels taught what things are, under a
-decoder of our own.  This is beyond the paper, whose network learns from colour alone.
+"""A second network for the paper's objective: an encoder that knows things, under a decoder of our own.
 
-The encoder is EfficientNet-Lite0 (Tan and Le 2019; the Lite variant has no squeeze-and-excite, and ReLU6
-everywhere) without its classifier.  The decoder is a feature pyramid (Lin et al. 2017): each coarser map is
-enlarged and added to the next finer one.  In and out it is like `ColorizationNet`, so targets, losses,
-decoding, colouriser and measures need not know which network they have.
+ImageNet's labels taught the encoder what things are.  This is beyond the paper, whose network learns from colour alone.
+
+The encoder is EfficientNet-Lite0 (Tan and Le 2019; the Lite variant has no squeeze-and-excite, and ReLU6 everywhere)
+without its classifier. The decoder is a feature pyramid (Lin et al. 2017): each coarser map is enlarged and added to
+the next finer one. In and out it is like `ColorizationNet`, so targets, losses, decoding, colouriser and measures need
+not know which network they have.
 """
 
 from pathlib import Path
@@ -39,11 +40,13 @@ DROPPED = 0.2  # share of the decoder's channels that are silent for a photograp
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution with TensorFlow's padding "same": where a stride leaves an odd pixel, it is at the bottom
-    and right.
+    """A convolution with TensorFlow's padding "same".
+
+    Where a stride leaves an odd pixel, it is at the bottom and right.
     """
 
     def forward(self, features):
+        """Pad as TensorFlow does, then convolve."""
         sides = []
         for axis in (1, 0):  # padding is given for the width first
             length, kernel, stride = features.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
@@ -62,8 +65,9 @@ def convolution(inputs, outputs, kernel=1, stride=1, groups=1, activated=True):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 expansion, depthwise convolution, 1x1 projection; the input is added where shapes agree (Sandler et
-    al. 2018).
+    """1x1 expansion, depthwise convolution, 1x1 projection; the input is added where shapes agree.
+
+    Sandler et al. 2018.
     """
 
     def __init__(self, inputs, outputs, expansion, kernel, stride, skipped=0.0):
@@ -76,6 +80,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, features):
+        """The block's output, with its input added where the shapes agree."""
         answer = self.project(self.depthwise(self.expand(features)))
         if not self.residual:
             return answer
@@ -112,6 +117,7 @@ class EfficientNetLite0(nn.Module):
         return maps[1:]
 
     def train(self, mode=True):
+        """Training mode, but for batch normalisation, which keeps ImageNet's statistics."""
         super().train(mode)
         for layer in self.modules():
             if isinstance(layer, nn.BatchNorm2d):
@@ -154,6 +160,7 @@ class EncoderColorizationNet(nn.Module):
         nn.init.normal_(self.out.weight, std=0.01)  # every bin as likely as the others at the start
 
     def forward(self, lightness):
+        """The output for the bins, or scaled ab: (N, outputs, H/4, W/4)."""
         *_, features = self._activations(lightness)
         return self.out(self.dropout(features))
 

@@ -28,8 +28,9 @@ def soft_encode(ab, bins, neighbours=5, sigma=5.0):
 
 
 def soft_encode_srgb(ab, table, neighbours, sigma):
-    """`soft_encode` of colours that sRGB has, by a table of `repro.bins.search_table`: it asks nothing of their
-    values, so that a GPU's host never waits.
+    """`soft_encode` of colours that sRGB has, by a table of `repro.bins.search_table`.
+
+    It asks nothing of their values, so that a GPU's host never waits.
     """
     return _weighted(ab, *nearest_bins_of_srgb(ab.reshape(-1, 2), table, neighbours), sigma)
 
@@ -44,8 +45,6 @@ def _weighted(ab, squared, indices, sigma):
 
 
 def densify(indices, weights, count):
-    """The distribution that indices and weights stand for, for looking at: (..., K), (..., K) -> (..., Q)
-    float32.
-    """
+    """The distribution that indices and weights stand for, for looking at: (..., K), (..., K) -> (..., Q) float32."""
     dense = torch.zeros(*indices.shape[:-1], count, device=indices.device)
     return dense.scatter_add_(-1, indices, weights.float())

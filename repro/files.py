@@ -22,7 +22,8 @@ def read_file(path):
         raise OSError(None, "it is a pipe or a device, not a file", os.fspath(path))
     if kind.st_size > LARGEST:
         raise OSError(None, f"{kind.st_size / 2**30:.1f} GiB are more than the {LARGEST >> 30} GiB allowed", path)
-    return Path(path).read_bytes()
+    with open(path, "rb") as file:
+        return file.read(kind.st_size)  # no further: files of /proc say 0, and some of them have no end
 
 
 def identity(path):
@@ -35,8 +36,7 @@ def identity(path):
 
 
 def write_atomically(path, content):
-    """Write bytes to a temporary file, sync, rename: after a crash or a full disk the old file is still
-    whole.
+    """Write bytes to a temporary file, sync, rename: after a crash or a full disk the old file is still whole.
 
     The temporary file is hidden and ends in .part; its name stays short where `path` has the longest one allowed.
     """
@@ -65,8 +65,9 @@ def _sync_folder(folder):
 
 
 def printable(text):
-    """A text on one line that every terminal can show: what is no letter of a line becomes its escape, as \\n or
-    \\udce4 (half a letter of a name in another encoding).
+    r"""A text on one line that every terminal can show.
+
+    What is no letter of a line becomes its escape, as \n or \udce4 (half a letter of a name in another encoding).
     """
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in str(text)
@@ -75,8 +76,9 @@ def printable(text):
 
 @contextmanager
 def overheard():
-    """Libraries written in C print warnings that name no file (libtiff: a thousand for one folder); in here they are
-    kept from the screen. Yields a list that holds their lines in the end.
+    """Keeps the warnings of libraries written in C from the screen; yields a list that holds their lines in the end.
+
+    They name no file (libtiff: a thousand for one folder).
 
     For the whole process: what Python itself prints to stderr meanwhile is among them.
     """

@@ -1,15 +1,13 @@
-"""k-means data-dependent initialisation (Kraehenbuehl, Doersch, Donahue, Darrell, ICLR 2016, arXiv
-1511.06856).
+"""k-means data-dependent initialisation (Kraehenbuehl, Doersch, Donahue, Darrell, ICLR 2016, arXiv 1511.06856).
 
-From input to output, each layer's weights are (1) the k-means centroids of whitened patches of its own input,
-then (2) scaled and shifted channel by channel, so that over the sample every channel has mean `beta` and
-variance 1 before its ReLU. Optionally (3) whole layers are rescaled against each other, so that the ratio of
-gradient to weight is the same in every layer and all of them learn at one pace; what the network computes
-stays the same.
+From input to output, each layer's weights are (1) the k-means centroids of whitened patches of its own input, then (2)
+scaled and shifted channel by channel, so that over the sample every channel has mean `beta` and variance 1 before its
+ReLU. Optionally (3) whole layers are rescaled against each other, so that the ratio of gradient to weight is the same
+in every layer and all of them learn at one pace; what the network computes stays the same.
 
-The program that the authors used differs in details. It scales whitened patches to unit length before k-means, its
-beta is .1 by default, and it gives transposed convolutions plain Gaussian weights. Step 3 is a switch there, which
-was off when the authors' AlexNet was started; how the colouriser was started is not known.
+The program that the authors used differs in details. It scales whitened patches to unit length before k-means, its beta
+is .1 by default, and it gives transposed convolutions plain Gaussian weights. Step 3 is a switch there, which was off
+when the authors' AlexNet was started; how the colouriser was started is not known.
 """
 
 import torch
@@ -40,7 +38,7 @@ def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
     training = network.training
     network.train()
     features = centred(lightness)
-    for name, layer in network.layers.items():
+    for layer in network.layers.values():
         convolution = layer[0]
         set_centroids(convolution, features, generator)
         normalize_channels(convolution, features, beta)
@@ -87,8 +85,9 @@ def principal_directions(covariance):
 
 
 def sample_patches(convolution, features, generator, count=PATCHES):
-    """`count` random patches as the convolution sees them: (count, C * k * k); 2 x 2 ones for the transposed
-    convolution.
+    """`count` random patches as the convolution sees them: (count, C * k * k).
+
+    For the transposed convolution they are 2 x 2.
     """
     if isinstance(convolution, nn.ConvTranspose2d):
         kernel, dilation, stride, padding = 2, 1, 1, 0
@@ -114,8 +113,9 @@ def normalize_channels(convolution, features, beta=0.0):
 
 
 def gradient_ratios(network, lightness, generator):
-    """{name: mean squared gradient over mean squared weight} for a random linear loss <output, noise>, as the
-    paper measures it.
+    """{name: mean squared gradient over mean squared weight} for a random linear loss <output, noise>.
+
+    The paper measures it so.
     """
     network.zero_grad()
     with torch.enable_grad():
@@ -130,13 +130,12 @@ def gradient_ratios(network, lightness, generator):
 
 
 def equalize_gradient_ratios(network, lightness, generator, rounds=3):
-    """Step 3: scale whole layers until all have the same gradient ratio, leaving the network's function as it
-    is.
+    """Step 3: scale whole layers until all have the same gradient ratio, leaving the network's function as it is.
 
-    A layer multiplied by s has its gradient divided by s, so its ratio falls by s^4 (the paper's alpha / 2 =
-    1 / 4 of the log squared ratio); what is multiplied into one layer is divided out in the next. Batch
-    normalisation undoes any scale before it, so only the layers after the last one (all of them, where there is
-    none) must have scales whose product is 1: their ratios' geometric mean is the target.
+    A layer multiplied by s has its gradient divided by s, so its ratio falls by s^4 (the paper's alpha / 2 = 1 / 4 of
+    the log squared ratio); what is multiplied into one layer is divided out in the next. Batch normalisation undoes any
+    scale before it, so only the layers after the last one (all of them, where there is none) must have scales whose
+    product is 1: their ratios' geometric mean is the target.
     """
     names = [name for name, _ in convolutions(network)]
     normalized = [len(layer) == 3 for layer in network.layers.values()]
@@ -156,8 +155,9 @@ def equalize_gradient_ratios(network, lightness, generator, rounds=3):
 
 
 def random_initialize(network, kind):
-    """Random weights, zero biases: "he" (normal, scaled by each layer's inputs) or "gaussian" (a plain normal
-    distribution of deviation .01).
+    """Random weights, zero biases: "he" or "gaussian".
+
+    "he" is normal, scaled by each layer's inputs; "gaussian" a plain normal distribution of deviation .01.
     """
     for _, convolution in convolutions(network):
         if kind == "he":
@@ -168,8 +168,9 @@ def random_initialize(network, kind):
 
 
 def refresh_batch_statistics(network, lightness):
-    """Set the running statistics of batch normalisation to the sample's, so that evaluation mode works from
-    the start.
+    """Set the running statistics of batch normalisation to the sample's.
+
+    So evaluation mode works from the start.
     """
     norms = [norm for layer in network.layers.values() if (norm := normalization(layer))]
     momenta = [norm.momentum for norm in norms]
@@ -177,5 +178,5 @@ def refresh_batch_statistics(network, lightness):
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     network(lightness)
-    for norm, momentum in zip(norms, momenta):
+    for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

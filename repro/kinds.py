@@ -17,16 +17,16 @@ LAYERS = tuple(f"conv{number}" for number in range(1, 9))
 
 
 class SettingsError(ValueError):
-    """A setting that there is not, that is missing, of a wrong type or out of its range: one line that names
-    it.
-    """
+    """A setting that there is not, that is missing, of a wrong type or out of its range: one line that names it."""
 
 
 def one_of(*names):
+    """The kind of a text that is one of the names."""
     return Annotated[str, f"one of {', '.join(names)}", names.__contains__]
 
 
 def whole(least):
+    """The kind of a whole number that is not under the least."""
     return Annotated[int, f"a whole number, at least {least}", lambda number: number >= least]
 
 

@@ -1,8 +1,7 @@
-"""The colorization network (paper, figure 2 and table 4; authors' release): eight blocks, lightness in, ab
-out.
+"""The colorization network (paper, figure 2 and table 4; authors' release): eight blocks, lightness in, ab out.
 
-3x3 convolutions with bias and ReLU, batch normalisation after the last ReLU of blocks 1-7, no pooling:
-resolution is lost by stride and regained by one transposed convolution.
+3x3 convolutions with bias and ReLU, batch normalisation after the last ReLU of blocks 1-7, no pooling: resolution is
+lost by stride and regained by one transposed convolution.
 """
 
 import torch
@@ -22,23 +21,26 @@ BLOCKS = {
 }
 DECODER = (256, 256, 256)  # block 8: a 4x4 transposed convolution of stride 2, then 3x3 convolutions
 MULTIPLE = 8  # height and width must be multiples of this
-DEAD = 0.01  # of its layer's median variance: a channel with less hardly ever wakes
+DEAD = 0.01  # of its layer's median variance: a channel with less hardly ever wakes; `ColorizationNet.floor`
 
 
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that a rare photograph cannot blow up.
 
     After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph that
-    wakes one after all would be divided by its root.  So in evaluation no variance counts as less than DEAD of
-    the layer's median; training is untouched.
+    wakes one after all would be divided by its root.  So in evaluation no variance counts as less than `floor`
+    times the layer's median; training is untouched.  With floor 0 it is torch's own, bit for bit.
 
     It has a scale and a shift for every channel, which Caffe's layer in the authors' release has not.
     """
 
+    floor = DEAD
+
     def forward(self, features):
+        """Batch normalisation, with no channel divided by a variance of next to nothing."""
         if self.training:
             return super().forward(features)
-        variance = self.running_var.clamp(min=DEAD * self.running_var.median())
+        variance = self.running_var.clamp(min=self.floor * self.running_var.median())
         return nn.functional.batch_norm(features, self.running_mean, variance, self.weight, self.bias, eps=self.eps)
 
 
@@ -85,8 +87,22 @@ class ColorizationNet(nn.Module):
             previous = scaled(count)
         self.layers["out"] = nn.Sequential(nn.Conv2d(previous, outputs, 1))
 
+    @property
+    def floor(self):
+        """The least variance that batch normalisation counts, as a share of its layer's median: DEAD; 0, none,
+        for the authors' weights.  A weights file says which.
+        """
+        return next((norm.floor for layer in self.layers.values() if (norm := normalization(layer))), DEAD)
+
+    @floor.setter
+    def floor(self, share):
+        for layer in self.layers.values():
+            if norm := normalization(layer):
+                norm.floor = share
+
     def forward(self, lightness):
-        for _, features in self.activations(lightness):
+        """The output for the bins, or scaled ab: (N, outputs, H/4, W/4)."""
+        for _, features in self.activations(lightness):  # noqa: B007, one layer at a time in memory
             pass
         return features
 
@@ -95,10 +111,9 @@ class ColorizationNet(nn.Module):
         return [(list(self.parameters()), 1.0)]
 
     def taps(self, lightness, names=None):
-        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch
-        normalisation.
+        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch normalisation.
 
-        names: which layers, all by default.  Raises KeyError for a name that is no layer.
+        names: which layers, all by default. Raises KeyError for a name that is no layer.
         """
         names = list(self.layers) if names is None else list(names)
         if unknown := set(names) - set(self.layers):
@@ -140,8 +155,9 @@ def normalization(layer):
 
 
 def receptive_fields(network):
-    """{name: (receptive field, stride)} in input pixels, one side, from the layers' own kernels, strides and
-    dilations.
+    """{name: (receptive field, stride)} in input pixels, one side.
+
+    They follow from the layers' own kernels, strides and dilations.
     """
     field, stride, fields = 1, 1, {}
     for name, convolution in convolutions(network):

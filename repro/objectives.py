@@ -1,14 +1,13 @@
-"""What the network is trained to do: regression, classification, rebalanced classification (paper, sections 2
-and 2.2).
+"""What the network is trained to do: regression, classification, rebalanced classification (paper, sections 2 and 2.2).
 
   regression       L2(Y^, Y) = 1/2 sum ||Y - Y^||^2                              (equation 1)
   classification   L(Z^, Z) = - sum v(Z) sum_q Z_q log(Z^_q),  v = 1             (equation 2)
   rebalanced       the same with v(Z) = w[argmax_q Z], the weight of the colour's nearest bin    (equation 3)
 
-All are averaged over the pixels of the batch; the release sums over the pixels of a photograph and averages
-over the photographs, which only rescales the loss (see `repro.training.settings` for what that does to weight
-decay).  Regression's outputs are ab over 20, so its loss is equation 1 divided by 400 as well; the weight decay is not
-divided with it, and so counts 400 times as much against the loss.
+All are averaged over the pixels of the batch; the release sums over the pixels of a photograph and averages over the
+photographs, which only rescales the loss (see `repro.training.settings` for what that does to weight decay).
+Regression's outputs are ab over 20, so its loss is equation 1 divided by 400 as well; the weight decay is not divided
+with it, and so counts 400 times as much against the loss.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ REGRESSION_SCALE = 20.0  # ab units per unit of output: about the spread of ab i
 
 
 def gives_ab(name):
-    """Does the network of this objective answer with ab itself, and not with logits of the bins?"""
+    """Whether the network of this objective answers with ab itself, and not with logits of the bins."""
     return name == "regression"
 
 
@@ -114,8 +113,10 @@ class Objective:
         return 2 if gives_ab(self.name) else len(self.bins)
 
     def on(self, device):
-        """The same, with all that a step needs lying on the device; for colours of sRGB alone, as every
-        photograph's are: nothing is asked of their values, so a GPU's host never waits.
+        """The same, with all that a step needs lying on the device.
+
+        It is for colours of sRGB alone, as every photograph's are: nothing is asked of their values, so a GPU's host
+        never waits.
         """
         weights = None if self.class_weights is None else self.class_weights.float().to(device)
         table = search_table(self.bins, self.neighbours, device)
@@ -124,14 +125,15 @@ class Objective:
     def loss(self, output, ab):
         """Mean loss over the pixels of the batch; photographs without colour add nothing to its gradient.
 
-        output: (N, outputs, h, w) of the network.  ab: (N, h, w, 2) true colours, ab units.  Returns a
-        scalar.
+        output: (N, outputs, h, w) of the network.  ab: (N, h, w, 2) true colours, ab units.  Returns a scalar.
         """
         return self.loss_to(output, self.targets(ab))
 
     def targets(self, ab):
-        """What the output is compared with: the pixels' weights v (N, h, w), 0 in photographs without colour,
-        and their ab in units of the output, or their soft-encoded indices and weights.
+        """What the output is compared with: the pixels' weights v (N, h, w), and their colours.
+
+        v is 0 in photographs without colour.  The colours are ab in units of the output, or soft-encoded indices
+        and weights.
         """
         seen = has_color(ab).float()[:, None, None].expand(ab.shape[:-1])
         if gives_ab(self.name):

@@ -48,12 +48,11 @@ def shares_of(counts):
 
 
 def smooth(prior, bins, sigma=5.0):
-    """Gaussian smoothing in the ab plane, not along the bin index: every bin hands its mass to its
-    neighbourhood.
+    """Gaussian smoothing in the ab plane, not along the bin index: every bin hands its mass to its neighbourhood.
 
-    prior: (Q,) sums to 1.  bins: (Q, 2) ab units.  sigma: ab units; 0 leaves the prior as it is, which is what
-    a prior of soft-encoded colours needs.  Returns (Q,) float64, sums to 1.  Raises ValueError for a negative
-    sigma, or a prior that does not go with the bins.
+    prior: (Q,) sums to 1. bins: (Q, 2) ab units. sigma: ab units; 0 leaves the prior as it is, which is what a prior of
+    soft-encoded colours needs. Returns (Q,) float64, sums to 1. Raises ValueError for a negative sigma, or a prior that
+    does not go with the bins.
     """
     _check_prior(prior)
     if len(prior) != len(bins):

@@ -46,6 +46,8 @@ from repro.kinds import (
 
 @dataclass(frozen=True)
 class Data:
+    """The photographs: their source, size and number in each split."""
+
     source: one_of(*SOURCES)
     folder: Text
     size: whole(8)
@@ -57,6 +59,8 @@ class Data:
 
 @dataclass(frozen=True)
 class StartHere:
+    """Page 00: the painted scenes and its small network."""
+
     scenes: whole(1)
     steps: whole(1)
     width: Positive
@@ -64,6 +68,8 @@ class StartHere:
 
 @dataclass(frozen=True)
 class Prior:
+    """Page 01: how the prior is counted and smoothed."""
+
     photographs: whole(0)
     smoothing: NotNegative
     soft: Switch
@@ -73,6 +79,8 @@ class Prior:
 
 @dataclass(frozen=True)
 class Encoding:
+    """Page 02: how a colour becomes soft targets."""
+
     neighbours: Neighbours
     sigma: Positive
     photographs: whole(1)
@@ -80,12 +88,16 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Network:
+    """Page 03: the network and its first steps."""
+
     width: Positive
     steps: whole(1)
 
 
 @dataclass(frozen=True)
 class Models:
+    """Which objectives the pipeline trains."""
+
     objectives: some_of(*OBJECTIVES)
 
 
@@ -121,23 +133,31 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Recipe):
+    """A recipe, and how often its state is kept."""
+
     checkpoint_every: whole(1) = 1000
 
 
 @dataclass(frozen=True)
 class Decode:
+    """Page 05: from predictions to colours."""
+
     temperature: Positive
     photographs: whole(1)
 
 
 @dataclass(frozen=True)
 class Evaluate:
+    """Page 06: what is measured."""
+
     photographs: whole(1)
     scenes: whole(1)
 
 
 @dataclass(frozen=True)
 class Semantic:
+    """Page 07: who is asked what the colours show."""
+
     classifiers: Classifiers
     photographs: whole(1)
     size: whole(8)
@@ -146,6 +166,8 @@ class Semantic:
 
 @dataclass(frozen=True)
 class Realism:
+    """Page 08: the study with people, simulated or real."""
+
     photographs: whole(1)
     size: whole(8)
     practice: whole(0)
@@ -155,6 +177,8 @@ class Realism:
 
 @dataclass(frozen=True)
 class Probes:
+    """Pages 09 and 10: what the features know."""
+
     photographs: whole(1)
     test_photographs: whole(1)
     draw: whole(1)
@@ -166,6 +190,8 @@ class Probes:
 
 @dataclass(frozen=True)
 class Legacy:
+    """Page 11: old photographs in black and white."""
+
     folder: Text
     weights: Text
     most: whole(1)

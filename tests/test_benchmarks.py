@@ -1,12 +1,17 @@
-"""The benchmarks run, at their smallest size. What they measure is never asserted: that is for `make bench`,
-on an idle machine.
+"""The benchmarks run, at their smallest size.
+
+What they measure is never asserted: that is for `make bench`, on an idle machine.
 """
 
 import json
+import sys
 
+import numpy as np
 import pytest
 
+from benchmarks import coverage
 from benchmarks.__main__ import THEMES, main, table
+from benchmarks.fuzz import Outcome, checked_again, damaged, fuzz, try_files, whole_files
 from benchmarks.measure import Figure, best_seconds, peak_growth
 
 
@@ -54,3 +59,58 @@ def test_memory_is_measured_in_a_process_of_its_own():
 def test_a_failure_in_that_process_is_shown():
     with pytest.raises(RuntimeError, match="no_such_function"):
         peak_growth("benchmarks.memory:no_such_function")
+
+
+def test_coverage_is_a_share_of_trials(tmp_path, capsys):
+    file = tmp_path / "coverage.json"
+    coverage.main(["--small", "--json", str(file)])
+    found = json.loads(file.read_text())["coverage"]
+    assert all(0 <= values["covers"] <= 1 for intervals in found.values() for values in intervals.values())
+    assert "paired lead in rebalanced AuC covers" in capsys.readouterr().out
+
+
+# ---- damaged files ----
+
+
+def test_damaged_files_are_coloured_or_named():
+    """A small run of what `python -m benchmarks fuzz` does with 10,000 files."""
+    outcome = fuzz(120, seed=1, formats=["JPEG", "PNG", "TIFF", "GIF", "WEBP", "BMP"])
+    assert not outcome.faults and outcome.count.total() == 120
+    assert min(outcome.count["coloured"], outcome.count["skipped"]) > 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory as Linux has them")
+@pytest.mark.parametrize("program, fault", [
+    ("print('[1/2] out/000001-a.png', flush=True); time.sleep(60)", "nothing for 3 seconds"),
+    ("raise IndexError('odd')", "IndexError: odd"),
+    ("os.kill(os.getpid(), 11)", "ended with -11"),
+    ("print('skipped x/000001-a.png: cannot be coloured (KeyError: 1)'); print('skipped x/000002-a.png: b')", "KeyError"),
+    ("x = bytearray(2**33)", "MemoryError"),
+    ("print('skipped x/000001-a.png: broken')", "1 unnamed"),
+])  # fmt: skip
+def test_what_goes_wrong_with_damaged_files_is_noticed(program, fault):
+    outcome = Outcome()
+    command = [sys.executable, "-c", f"import os, time; {program}"]
+    try_files(command, ["000001-a.png", "000002-a.png"], outcome, seconds=3, mib=512)
+    assert len(outcome.faults) == 1 and fault in outcome.faults[0][1]
+
+
+def test_damage_is_the_same_for_a_seed_and_goes_behind_checksums():
+    files = dict(whole_files())
+    assert {name.split("-")[0] for name in files} > {
+        "JPEG",
+        "PNG",
+        "TIFF",
+        "WEBP",
+        "AVIF",
+        "JPEG2000",
+        "GIF",
+        "BMP",
+        "PPM",
+    }
+    data = files["PNG-RGB.png"]
+    assert checked_again(data) == data and checked_again(data[:40]) == data[:40]
+    spoiled = data[:20] + bytes([data[20] ^ 1]) + data[21:]
+    assert checked_again(spoiled)[:29] == spoiled[:29] and checked_again(spoiled) != spoiled
+    injuries = [damaged(data, data, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert injuries[0] == injuries[1] != injuries[2]

@@ -94,7 +94,7 @@ def test_nearest_equals_brute_force(rows, neighbours):
 def test_points_on_and_beside_the_edges_of_the_search_cells(rows):
     ab = torch.tensor(rows).round()
     ab = torch.cat((ab, ab.nextafter(ab + 1), ab.nextafter(ab - 1), ab + 0.5))
-    for found, expected in zip(nearest_bins(ab, ab_bins(), 5), brute_force(ab, ab_bins(), 5)):
+    for found, expected in zip(nearest_bins(ab, ab_bins(), 5), brute_force(ab, ab_bins(), 5), strict=True):
         assert torch.equal(found, expected)
 
 

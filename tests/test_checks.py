@@ -365,7 +365,8 @@ def test_grades_of_unseen_cases(course):
     points = run_in(folder, AUC.replace("weights * ", "").replace("weights.sum()", "len(weights)") + code)
     assert 0 < float(points.split()[-1]) < 5, "some cases have equal weights"
     for cheat in (
-        "    from repro.checks.exercises import EXERCISES\n    return EXERCISES['auc'].solution(predicted, true, weights)",
+        "    from repro.checks.exercises import EXERCISES\n"
+        "    return EXERCISES['auc'].solution(predicted, true, weights)",
         "    from repro.checks import EXERCISES\n    return EXERCISES['auc'].solution(predicted, true, weights)",
         "    from repro.evaluation.raw_accuracy import auc\n    return auc(predicted, true, weights)",
         "    from repro.checks import _sheets\n    cases = _sheets(0)['auc'].cases\n"

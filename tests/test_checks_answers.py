@@ -1,6 +1,9 @@
-"""Answers of the kind that students write, each judged: what is right passes, what is wrong does not, and mistakes are named.
+"""Answers of the kind that students write, each judged.
 
-tests/answers/EXERCISE.txt holds them: each below a line `#: right: its style` or `#: wrong: a part of what the student is told`.
+What is right passes, what is wrong does not, and mistakes are named.
+
+tests/answers/EXERCISE.txt holds them: each below a line `#: right: its style` or `#: wrong: a part of what the student
+is told`.
 """
 
 import math

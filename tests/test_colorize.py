@@ -1,14 +1,21 @@
 """Colouring whole albums: originals stay as they are, and one odd file costs only itself."""
 
+import contextlib
 import errno
+import io
 import os
 import subprocess
 import sys
+import tempfile
 import unicodedata
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+import tifffile
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from repro import paths
@@ -17,6 +24,7 @@ from repro.bins import ab_bins
 from repro.colorizer import Colorizer
 from repro.colorizer.results import fingerprint, original_of
 from repro.colorizer.weights import save_weights
+from repro.files import printable
 from repro.network import ColorizationNet
 from repro.objectives import Objective
 
@@ -173,6 +181,23 @@ def test_an_interrupted_batch_goes_on(stub, tmp_path, monkeypatch, capsys):
     assert sorted(path.name for path in contents(out)) == ["0-2.jpg", "0.jpg", "1.jpg", "2.jpg", "3.jpg"]
 
 
+def test_what_another_run_writes_meanwhile_stays(stub, tmp_path, monkeypatch):
+    """The folder of results was looked through before the other run wrote there."""
+    for seed in range(2):
+        photo(tmp_path / f"album/{seed}.jpg", seed)
+    colorize = Stub.colorize
+
+    def in_a_crowd(self, picture):
+        if not (tmp_path / "out/1.jpg").exists():
+            photo(tmp_path / "out/1.jpg", 9)
+        return colorize(self, picture)
+
+    monkeypatch.setattr(Stub, "colorize", in_a_crowd)
+    assert run(tmp_path / "album", "--out", tmp_path / "out") == 0
+    assert sorted(os.listdir(tmp_path / "out")) == ["0.jpg", "1-2.jpg", "1.jpg"]
+    assert original_of(tmp_path / "out/1.jpg") is None
+
+
 def test_another_photograph_of_the_same_name_is_no_earlier_result(stub, tmp_path, capsys):
     for seed, folder in enumerate(("one", "two")):
         assert run(photo(tmp_path / folder / "a.jpg", seed), "--out", tmp_path / "out") == 0
@@ -228,6 +253,11 @@ def odd_pipe(folder, _):
 def odd_device(folder, _):
     (folder / "odd.jpg").symlink_to("/dev/zero")
     return folder / "odd.jpg", "a pipe or a device"
+
+
+def odd_without_end(folder, _):
+    (folder / "odd.jpg").symlink_to("/proc/self/pagemap")  # an ordinary file, as it says, of 0 bytes
+    return folder / "odd.jpg", "the file is empty" if sys.platform == "linux" else "No such file"
 
 
 def odd_size(folder, _):
@@ -354,6 +384,117 @@ def test_pages_are_counted(stub, tmp_path, capsys):
     assert "scan.png  (the first of 3 pages)" in said and said.count("the first of") == 1
 
 
+def test_a_guess_is_said_as_what_it_is(stub, tmp_path, capfd):
+    """Not as damage, once for each photograph, and with nothing of the program's own."""
+    for seed in range(2):
+        values = np.random.default_rng(seed).uniform(0, 300, (9, 9)).astype(np.float32)
+        (tmp_path / "album").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / f"album/{seed}.tif", values)
+    assert run(tmp_path / "album", "--out", tmp_path / "out") == 0
+    said, error = capfd.readouterr()
+    assert not error and said.count("(the file does not say its range; 0 is read as black, ") == 2
+    assert "damaged" not in said and "Warning" not in said
+
+
+# ---- trees of anything ----
+
+TREE_NAMES = ("a.jpg", "A.JPG", "a.png", "a.tif", "a-colored.jpg", "a-2.jpg", "-b.jpg", "n\new.png", "\u202eb.jpg")
+TREE_NAMES += ("é.jpg", unicodedata.normalize("NFD", "é.jpg"), "ß.png", "SS.png", ".hidden.jpg", "x" * 251 + ".jpg")
+FOLDERS = ("", "sub", "Sub", "out", "@eaDir", "sub/a.jpg")
+KINDS = ("photo", "photo", "copy", "hard", "link", "nowhere", "loop", "up", "pipe", "folder", "text", "empty", "half")
+
+
+def plant(root, entries):
+    """Make what can be made of [(kind, folder, name, seed)]; returns the paths."""
+    planted = []
+    for kind, folder, name, seed in entries:
+        path = root / folder / name
+        earlier = [path for path in planted if path.is_file() and not path.is_symlink()]
+        with contextlib.suppress(FileExistsError, NotADirectoryError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(path):
+                continue
+            if kind in ("photo", "half") or kind in ("copy", "hard", "link") and not earlier:
+                photo(path, seed, format="JPEG" if path.suffix.lower() == ".jpg" else "PNG")
+                path.write_bytes(path.read_bytes()[: 100 if kind == "half" else None])
+            elif kind == "copy":
+                path.write_bytes(earlier[-1].read_bytes())
+            elif kind == "hard":
+                os.link(earlier[-1], path)
+            elif kind in ("link", "nowhere", "loop", "up"):
+                goals = {"nowhere": "nothing-here", "loop": name, "up": ".."}
+                path.symlink_to(goals.get(kind) or earlier[-1])
+            elif kind == "pipe":
+                os.mkfifo(path)
+            elif kind == "folder":
+                path.mkdir()
+            else:
+                path.write_bytes(b"no photograph" * (kind == "text"))
+            planted.append(path)
+    return planted
+
+
+def meant(named):
+    """Every path that a person may count on: what is named, and what Python's own walk finds in folders."""
+    for root in named:
+        if not root.is_dir():
+            yield root
+            continue
+        seen = set()
+        for folder, inner, files in os.walk(root, followlinks=True):
+            inner[:] = [name for name in inner if name != "@eaDir"] if os.path.realpath(folder) not in seen else []
+            files = files if os.path.realpath(folder) not in seen else []
+            seen.add(os.path.realpath(folder))
+            yield from (Path(folder, name) for name in files if not name.startswith("."))
+
+
+def said_by(*arguments):
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = run(*arguments)
+    return code, said.getvalue()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links as Linux and macOS have them")
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis.given(
+    entries=st.lists(
+        st.tuples(st.sampled_from(KINDS), st.sampled_from(FOLDERS), st.sampled_from(TREE_NAMES), st.integers(0, 3)),
+        min_size=1, max_size=10,
+    ),
+    by_name=st.booleans(),
+    place=st.sampled_from(["elsewhere", "album", "album/out", ".", "link", "album/sub", "album/Sub"]),
+    overwrite=st.booleans(),
+)  # fmt: skip
+def test_every_input_is_coloured_or_named_and_nothing_that_existed_changes(stub, entries, by_name, place, overwrite):
+    with tempfile.TemporaryDirectory() as folder:
+        album, out = Path(folder, "album"), Path(folder, place)
+        album.mkdir()
+        planted = plant(album, entries)
+        if place == "link":
+            out.symlink_to("album", target_is_directory=True)
+        given = planted if by_name else [album]
+        inputs, before = list(meant(given)), contents(Path(folder))
+        digests = {path: fingerprint(path.read_bytes()) for path in inputs if path.is_file()}
+
+        code, said = said_by(*given, "--out", out, *["--overwrite"] * overwrite)
+        if out.exists() and not out.is_dir():
+            assert code == 1 and unchanged(before)
+            return
+        now = contents(Path(folder))
+        done = {original_of(path) for path in now if path.is_file()}
+        for path in inputs:
+            assert digests.get(path) in done - {None} or printable(path) in said, (path, said)
+        assert "cannot be coloured" not in said and "Traceback" not in said
+        assert code == int("skipped " in said.replace(" skipped", "") or "error: " in said)
+        spared = {path for path in before if path in digests or not path.is_relative_to(out) or not overwrite}
+        assert all(now.get(path, "gone") == before[path] for path in spared)
+        assert not [path for path in now if path.name.endswith(".part")]
+
+        _, again = said_by(*given, "--out", out)
+        assert contents(Path(folder)) == now and ("no photographs" in again or "0 coloured" in again), again
+
+
 # ---- in a process of its own: memory, output, the C libraries ----
 
 
@@ -361,7 +502,7 @@ def shell(command, folder, **environment):
     names = {"python": f"{sys.executable} -m repro colorize --weights {environment.pop('weights')}"}
     return subprocess.run(
         ["bash", "-c", command.format(**names)], cwd=folder, capture_output=True, text=True, errors="surrogateescape",
-        check=False, timeout=120, env=os.environ | {"PYTHONPATH": str(paths.ROOT)} | environment,
+        check=False, timeout=300, env=os.environ | {"PYTHONPATH": str(paths.ROOT)} | environment,
     )  # fmt: skip
 
 
@@ -403,7 +544,7 @@ def test_too_little_memory_for_one_photograph(weights, tmp_path):
     limited += "resource.setrlimit(resource.RLIMIT_AS, (room, room)); sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", limited, "colorize", "album", "--out", "out", "--weights", weights]
     result = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
         env=os.environ | {"PYTHONPATH": str(paths.ROOT), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert result.returncode == 1 and sorted(os.listdir(tmp_path / "out")) == ["a.png", "z.png"]

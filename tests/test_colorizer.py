@@ -50,8 +50,9 @@ def test_size_and_type_are_kept(colorizer, shape, channels):
 
 @pytest.mark.parametrize("decoding", ["annealed", "mean", "mode"])
 def test_lightness_is_kept(colorizer, decoding):
-    """To half a level a channel, that is .5 L, as long as sRGB can show the colour at that lightness; here ab
-    stays small.
+    """To half a level a channel, that is .5 L, as long as sRGB can show the colour at that lightness.
+
+    Here ab stays small.
     """
     photo = np.random.default_rng(0).integers(70, 190, (61, 47), dtype=np.uint8)
     colorizer.decode = lambda *args: torch.full((1, 2, 8, 8), 12.0)
@@ -228,8 +229,9 @@ def test_interpolation_shares_sum_to_one(length, count):
 
 @pytest.mark.parametrize("height, width", [(64, 96), (128, 192), (301, 455), (32, 48)])
 def test_colors_linear_in_position_come_back_linear(height, width):
-    """Output i of the network stands for pixel 4 i of the small copy: a ramp is put exactly where it was, at
-    every size.
+    """Output i of the network stands for pixel 4 i of the small copy.
+
+    A ramp is put exactly where it was, at every size.
     """
     small = torch.arange(0, 64, 4.0), torch.arange(0, 96, 4.0)  # rows and columns that ab was sampled at
     ab = torch.stack(((small[0][:, None] / 2 - 15).expand(16, 24), (small[1] / 4 - 12).expand(16, 24)))
@@ -273,8 +275,9 @@ print(peak() - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in other units elsewhere")
 @pytest.mark.parametrize("shape, more", [((4000, 6000), 70), ((4000, 6000, 3), 70), ((3, 8_000_000), 200)])
 def test_memory_of_a_big_photograph(shape, more):
-    """24 megapixels by the model that users get, with its search for a frame: 69 MiB of result, and strips.  As floats
-    the lightness alone would take 92 more, and Lab 275.
+    """24 megapixels by the model that users get, with its search for a frame: 69 MiB of result, and strips.
+
+    As floats the lightness alone would take 92 more, and Lab 275.
     """
     arguments = [sys.executable, "-c", BIG, *map(str, shape)]
     run = subprocess.run(arguments, cwd=paths.ROOT, capture_output=True, text=True, check=True)
@@ -383,7 +386,8 @@ def test_weights_with_other_bins_are_refused(tmp_path, tiny_network):
         Colorizer.load(path)
 
 
-def test_models_of_a_run(places, tiny_network):
+def test_models_of_a_run(places, tiny_network, monkeypatch):
+    monkeypatch.setattr(paths, "READY", places / "nothing")
     with pytest.raises(FileNotFoundError, match="page 04"):
         trained_models()
     save(places / "outputs/models/rebalanced.safetensors", tiny_network(), "rebalanced")
@@ -391,9 +395,31 @@ def test_models_of_a_run(places, tiny_network):
     assert list(trained_models()) == ["regression", "rebalanced"], "in the paper's order, those there are"
 
 
+def test_by_hand_what_comes_along_stands_in_and_says_so(places, capsys):
+    assert list(trained_models()) == ["regression", "classification", "rebalanced"]
+    assert "come along" in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError, match="page 04"):
+        trained_models(pipeline=True)
+
+
+def test_a_short_training_by_hand_does_not_take_the_place_of_a_longer_one(places, tiny_network, capsys):
+    mine = places / "scratch/models/classification.safetensors"
+    save(mine, tiny_network(), "classification", step=60, settings={"batch": 16})
+    assert trained_models()["classification"].origin != str(mine)
+    assert "has seen 960 photographs" in capsys.readouterr().out
+    save(mine, tiny_network(), "classification", step=600_000, settings={"batch": 16})
+    assert trained_models()["classification"].origin == str(mine)
+    save(places / "outputs/models/classification.safetensors", tiny_network(), "classification", step=1_000_000,
+         settings={"batch": 16})  # fmt: skip
+    os.utime(mine, (2e9, 2e9))
+    assert trained_models()["classification"].origin.startswith(str(places / "outputs"))
+
+
 def test_the_guided_filter_is_a_ridge_regression_in_every_window():
-    """He and Sun's definition by brute force: scikit-learn's ridge regression of ab on lightness in each window, then
-    the mean of all windows that hold a pixel.
+    """He and Sun's definition by brute force.
+
+    It is scikit-learn's ridge regression of ab on lightness in each window, then the mean of all windows that hold
+    a pixel.
     """
     from sklearn.linear_model import Ridge
 

@@ -33,8 +33,9 @@ def test_by_hand():
 
 
 def test_temperature_acts_on_log_probabilities_not_on_probabilities():
-    """The known mistake, softmax(p / T): p = (1/4, 3/4) at T = .38 would give 1 / (1 + exp(-.5/.38)) = .788,
-    so a = 31.5.
+    """The known mistake is softmax(p / T).
+
+    p = (1/4, 3/4) at T = .38 would give 1 / (1 + exp(-.5/.38)) = .788, so a = 31.5.
     """
     assert float(annealed_mean(logits_of(0.25, 0.75), TWO)[0, 0]) == pytest.approx(37.896, abs=1e-3)
 

@@ -29,8 +29,7 @@ def test_a_color_on_a_bin(bins):
 
 
 def test_a_color_between_bins(bins):
-    """ab = (2, 1): squared distances to (0,0) 5, (10,0) 65, (0,10) 85, (0,-10) 125, (10,10) 145 and (-10,0)
-    145: a tie.
+    """ab = (2, 1): squared distances to (0,0) 5, (10,0) 65, (0,10) 85, (0,-10) 125, (10,10) 145 and (-10,0) 145: a tie.
 
     exp(-d^2 / 50): .904837 .272532 .182684 .082085 .055023; sum 1.497161; weights .604369 .182032 .122020
     .054827 .036752.
@@ -110,8 +109,9 @@ def inner_lattice():
 
 
 def test_the_mean_gives_the_color_back_in_the_inner_gamut(bins):
-    """Within .64 ab units for the paper's five, a lopsided neighbourhood, and .35 for ten, where no bin of
-    the five or ten is missing.
+    """Within .64 ab units for the paper's five, a lopsided neighbourhood, and .35 for ten.
+
+    This is where no bin of the five or ten is missing.
 
     (All bins would leave .32: a Gaussian of sigma 5 is narrow for a lattice of spacing 10.)
     """

@@ -151,8 +151,9 @@ def test_the_lock_holds_exact_public_versions_and_no_address():
 
 
 def test_what_is_needed_here_is_what_is_installed_here():
-    """Where the environment was made by `make`; a deliberate other version (a GPU build, say) has another
-    public version only rarely.
+    """Where the environment was made by `make`.
+
+    A deliberate other version (a GPU build, say) has another public version only rarely.
     """
     from importlib.metadata import version
 

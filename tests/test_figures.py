@@ -4,6 +4,7 @@ import ipywidgets
 import numpy as np
 import torch
 
+from repro.evaluation.known_world import Comparison
 from repro.pages import figures, show
 from repro.pages.widgets import Pointer
 
@@ -26,6 +27,7 @@ def test_moving_a_slider_changes_the_picture():
     before = picture.value
     slider.value = 9.0
     assert before[:4] == b"\x89PNG" and picture.value != before
+    assert picture.alt == "a line" and "alt" in picture.traits(sync=True), "for those who cannot see it"
 
 
 def test_pointing_at_a_figure_gives_its_units_and_redraws():
@@ -47,6 +49,20 @@ def test_pointing_at_a_figure_gives_its_units_and_redraws():
     assert picture.value != before
     pointer.point_into(figures.photographs([np.zeros((8, 16, 3), np.uint8)]))
     assert pointer.png != seen and pointer.extent == [-0.5, 7.5, 15.5, -0.5], "pixels, from the top"
+
+
+def test_a_brush_says_how_many_of_its_bins_were_seen():
+    bins, prior = torch.zeros(4, 2), torch.tensor([0.5, 0.5, 0.0, 0.0])
+    figure = figures.brushed_bins(bins, torch.tensor([False, True, True, True]), prior, torch.ones(4))
+    assert figure.axes[0].get_title().startswith("3 bins, 1 of them seen")
+
+
+def test_each_thing_has_a_mark_of_its_own_and_a_legend():
+    share = np.array([0.4, 0.6])
+    things = [Comparison(name, ("red", "blue"), share, share, 100) for name in ("car", "door", "roof")]
+    figure = figures.expected_against_learned(things, "shares")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["car", "door", "roof"]
+    assert len({line.get_marker() for line in figure.axes[0].lines[1:]}) == 3, "not by colour alone"
 
 
 def test_halves_meet_at_the_line():

@@ -10,17 +10,23 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import entropy
 from skimage.metrics import peak_signal_noise_ratio
 
+from repro import paths
 from repro.__main__ import main
 from repro.bins import ab_bins
-from repro.colorizer import Colorizer
-from repro.colorizer.weights import save_weights
-from repro.commands.measure import as_csv, read_set
-from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psnr, summary
+from repro.color import rgb8_to_lab
+from repro.colorizer import Colorizer, release
+from repro.colorizer.weights import MODELS, WeightsError, save_weights
+from repro.commands.measure import as_csv, open_models, read_names, read_set, warn_of_seen_photographs
+from repro.encoding import densify, soft_encode
+from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psnr, steps, summary
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.evaluation.semantic import Classifier
+from repro.evaluation.temperature import divergence, scan_temperature
 from repro.objectives import Objective
+from repro.pages.temperatures import temperature_table
 
 
 def pictures(count=4, size=12, seed=0):
@@ -159,15 +165,33 @@ def test_the_command(tmp_path, models, capsys):
     assert main(["measure", f"pets={place}", "--models", str(models), "--out", str(out)]) == 0
     record = json.loads(out.read_text())
     assert list(record["held_out"]["pets"]) == ["truth", "gray", "random", "regression", "rebalanced"]
-    assert record["models"]["rebalanced"]["short_side"] == 16
+    assert record["models"]["rebalanced"]["short_side"] == 16 and "jackknife" in record["intervals"]
     rows = list(csv.DictReader(io.StringIO(gzip.decompress((tmp_path / "found.csv.gz").read_bytes()).decode())))
     assert len(rows) == 5 * 4
     assert "pets: rebalanced measured on 4 photographs" in capsys.readouterr().out
 
 
+def test_a_model_decoded_otherwise_stands_beside_itself(tmp_path, models):
+    out = tmp_path / "found.json"
+    place = folder_of(tmp_path / "photos")
+    assert main(["measure", f"pets={place}", "--models", str(models), "--decode", "rebalanced", "--out", str(out)]) == 0
+    record = json.loads(out.read_text())
+    assert {"rebalanced", "rebalanced, mode", "rebalanced, mean"} < set(record["held_out"]["pets"])
+    leads = record["differences"]["pets"]["rebalanced, mode - rebalanced"]
+    assert leads["steps"]["mean"] > 0 and leads["auc_rebalanced"]["low"] <= leads["auc_rebalanced"]["high"]
+    assert record["models"]["rebalanced, mean"]["decoding"] == "mean"
+
+
+def test_steps_by_hand():
+    """Two columns (3, 4) and (0, 0): 5 across, 0 down."""
+    ab = torch.tensor([[[[3.0, 4], [0, 0]], [[3, 4], [0, 0]]]])
+    assert steps(ab) == pytest.approx(2.5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["pets=.", "--decode", "nobody"], "--decode nobody: there is no such model; there are regression, rebalanced"),
         (["pets"], "expected NAME=FOLDER"),
         (["pets=/nowhere"], "is not a folder"),
         (["pets=."], "0 colour photographs"),
@@ -184,3 +208,123 @@ def test_what_cannot_be_measured_is_one_line(arguments, message, models, tmp_pat
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not (empty / "x.json").exists()
+
+
+# ---- models by name, photographs by name, temperature ----
+
+
+def test_models_by_folder_name_and_file(models):
+    found = open_models([str(models), "encoder"])
+    assert list(found) == ["regression", "rebalanced", "encoder"]
+    assert list(open_models([str(models / "regression.safetensors")])) == ["regression"]
+    assert list(open_models(None)) == list(MODELS)
+    with pytest.raises(WeightsError, match="two models are called rebalanced"):
+        open_models([str(models), "rebalanced"])
+
+
+def test_only_the_photographs_of_a_list_count(tmp_path, models, capsys):
+    """By path, by name and by name without ending; a note and an empty line are no names."""
+    place = folder_of(tmp_path / "photos")
+    (tmp_path / "list.txt").write_text("# three\ncats/1.png\n\n0.png\n3\nelsewhere\n")
+    out = tmp_path / "found.json"
+    command = ["measure", f"pets={place}", "--models", str(models), "--out", str(out), "--names"]
+    assert main([*command, str(tmp_path / "list.txt")]) == 0
+    assert json.loads(out.read_text())["photographs"] == {"pets": 3}
+    rows = csv.DictReader(io.StringIO(gzip.decompress((tmp_path / "found.csv.gz").read_bytes()).decode()))
+    assert {row["photograph"] for row in rows} == {"cats/1.png", "dogs/0.png", "cats/3.png"}
+    assert "3 photographs of the 4 that the list names" in capsys.readouterr().out
+    (tmp_path / "empty.txt").write_text("# nobody\n")
+    for name, message in (("empty.txt", "names no photograph"), ("none.txt", "cannot be read: No such file")):
+        assert main([*command, str(tmp_path / name)]) == 1
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+
+
+def test_photographs_that_the_authors_weights_have_seen(photos, tiny_network, bins, capsys):
+    """ImageNet's training photographs, and the first 10,000 to validate on."""
+    names = [
+        "church/n03028079_1.JPEG", "ILSVRC2012_val_00010000.jpg", "ILSVRC2012_val_00010001.jpg", "n0302.jpg",
+        "DSC_0001.jpg",
+    ]  # fmt: skip
+    assert [release.has_seen(name) for name in names] == [True, True, False, False, False]
+    held_out = HeldOut("some", photos, names)
+    ours = Colorizer(tiny_network(), bins, "classification")
+    warn_of_seen_photographs(held_out, {"ours": ours})
+    assert not capsys.readouterr().err
+    theirs = Colorizer(tiny_network(), bins, "rebalanced", header=release.ORIGIN)
+    warn_of_seen_photographs(held_out, {"ours": ours, "release": theirs})
+    assert "have seen 2 of these 5 photographs" in capsys.readouterr().err
+
+
+def test_the_list_of_unseen_photographs_is_fair():
+    """331 of Imagenette, as the names in ImageNet have it."""
+    names = read_names(paths.ROOT / "conf/unseen_by_release.txt")
+    assert len(names) == 331 and not any(map(release.has_seen, names))
+    assert all(name.startswith("ILSVRC2012_val_") and len(name) == 23 for name in names)
+
+
+def test_divergence_is_scipys_and_zero_for_the_target_itself(bins):
+    """`scipy.stats.entropy` of the dense target relative to the softmax, pixel by pixel."""
+    ab = torch.tensor([[[[3.0, 4.0], [50.0, 20.0]], [[-20.0, 9.0], [0.0, 0.0]]]])
+    indices, weights = soft_encode(ab, bins, 10)
+    target = densify(indices, weights, len(bins))
+    logits = torch.randn(1, len(bins), 2, 2, generator=torch.Generator().manual_seed(0))
+    shares = logits.softmax(1).permute(0, 2, 3, 1)
+    assert divergence(logits, indices, weights).item() == pytest.approx(
+        entropy(target, shares, axis=-1).mean(), rel=1e-4
+    )
+    perfect = target.clamp(min=1e-12).log().permute(0, 3, 1, 2)
+    assert divergence(perfect, indices, weights).item() == pytest.approx(0, abs=1e-4)
+
+
+class Sharpened:
+    """Knows the shares of two colours in noise that has them, but tells logits that are too sharp by a factor."""
+
+    objective = "classification"
+
+    def __init__(self, bins, factor):
+        ab = torch.tensor(rgb8_to_lab(TWO[None, None])[0, 0][:, 1:])
+        indices, weights = soft_encode(ab, bins, 10)
+        shares = (torch.tensor([0.7, 0.3])[:, None] * densify(indices, weights, len(bins))).sum(0)
+        self.logits = factor * shares.clamp(min=1e-6).log()[None, :, None, None]
+
+    def small(self, photo):
+        return photo
+
+    def predict(self, lightness):
+        return self.logits.expand(len(lightness), -1, lightness.shape[2] // 4, lightness.shape[3] // 4)
+
+
+TWO = np.array([[200, 80, 70], [60, 120, 200]], np.uint8)
+
+
+def test_the_scan_finds_the_temperature_that_was_put_in(bins):
+    """Logits 2.6 times too sharp, as with the Caffe release's scale folded in, are nearest at T = 2.6; sound ones at 1.
+
+    A model that knows the photographs' shares of colours, and no more, has the KL of their mean colours.
+    """
+    noise = (np.random.default_rng(0).random((40, 32, 32)) < 0.3).astype(int)
+    found = scan_temperature(
+        TWO[noise], {"sound": Sharpened(bins, 1), "folded": Sharpened(bins, 2.6)}, lambda line: None
+    )
+    assert {name: scan["nearest"] for name, scan in found.items()} == {"sound": "1", "folded": "2.6"}
+    sound = found["sound"]["temperatures"]["1"]
+    assert sound["kl"]["mean"] == pytest.approx(found["sound"]["constant"], abs=0.01)
+    assert sound["kl"]["low"] < sound["kl"]["mean"] < sound["kl"]["high"]
+    assert found["folded"]["temperatures"]["2.6"]["kl"]["mean"] == pytest.approx(sound["kl"]["mean"], abs=1e-4)
+    assert found["folded"]["temperatures"]["2.6"]["auc"]["mean"] == pytest.approx(sound["auc"]["mean"], abs=1e-6)
+
+
+def test_the_scan_as_a_command(tmp_path, models, capsys):
+    """A network without logits has no temperature; the table has a row for the one that has."""
+    out = tmp_path / "found.json"
+    place = folder_of(tmp_path / "photos")
+    command = ["measure", f"pets={place}", "--models", str(models), "--scan-temperature", "--out", str(out)]
+    assert main(command) == 0
+    record = json.loads(out.read_text())
+    assert list(record["temperature"]["pets"]) == ["rebalanced"] and record["photographs"] == {"pets": 4}
+    assert record["temperature"]["pets"]["rebalanced"]["values"] == 16
+    assert not (tmp_path / "found.csv.gz").exists()
+    lines = temperature_table(record).splitlines()
+    assert lines[2].startswith("| pets (4) | rebalanced | ") and "KL at T = 0.38" in lines[0]
+    assert lines[0].count("|") == lines[2].count("|")

@@ -9,7 +9,8 @@ import pytest
 
 from repro.paths import ROOT
 
-FLOORS = (  # from the ground up; a room is a file or a folder of repro/, and its neighbours on a floor are strangers to it
+# From the ground up; a room is a file or a folder of repro/, and its neighbours on a floor are strangers to it.
+FLOORS = (
     {"__init__", "paths", "files", "kinds", "extras", "color"},
     {"settings", "bins", "examples"},
     {"encoding", "network"},

@@ -87,8 +87,9 @@ def test_patches_are_drawn_evenly_from_all_photographs():
 
 
 def test_the_transposed_layer_answers_a_patch_of_2_by_2_with_a_block_of_2_by_2(monkeypatch):
-    """The four outputs around a corner of four inputs all see those four inputs; all four must give <patch,
-    centroid>.
+    """The four outputs around a corner of four inputs all see those four inputs.
+
+    All four must give <patch, centroid>.
     """
     centroids = torch.randn(5, 3 * 2 * 2, generator=torch.Generator().manual_seed(0))
 
@@ -181,9 +182,7 @@ def test_gradients_stand_to_weights_alike_in_every_layer(normalised, complete, l
 
 
 def test_rescaling_leaves_the_function_as_it_is(normalised, lightness):
-    """In double precision, and with an epsilon of batch normalisation too small to see the scale: equal to
-    1e-4.
-    """
+    """In double precision, and with an epsilon of batch normalisation too small to see the scale: equal to 1e-4."""
     network, lightness = copy.deepcopy(normalised).double().train(), lightness.double()
     for layer in network.layers.values():
         if len(layer) == 3:
@@ -213,8 +212,9 @@ def test_without_batch_normalisation_too_all_layers_learn_at_one_pace(lightness)
 
 
 def test_evaluation_mode_works_right_after(complete, lightness):
-    """The running statistics are the sample's, so the output is as in training mode: variance about 1, not
-    yet trained away.
+    """The running statistics are the sample's, so the output is as in training mode.
+
+    Its variance is about 1, not yet trained away.
     """
     network = copy.deepcopy(complete)
     with torch.no_grad():
@@ -226,7 +226,7 @@ def test_evaluation_mode_works_right_after(complete, lightness):
 
 def test_the_same_seed_gives_the_same_network(small):
     once, again, other = (kmeans_initialize(network_of(), small, seed=seed) for seed in (3, 3, 4))
-    assert all(torch.equal(a, b) for a, b in zip(once.state_dict().values(), again.state_dict().values()))
+    assert all(torch.equal(a, b) for a, b in zip(once.state_dict().values(), again.state_dict().values(), strict=True))
     assert not torch.equal(once.layers["conv3_1"][0].weight, other.layers["conv3_1"][0].weight)
 
 

@@ -113,8 +113,7 @@ def test_rare_things_are_left_out(scenes, bins):
 
 
 def test_rebalancing_by_hand(bins, weights):
-    """E[w Z] / E[w]: reweighing the bins' own distribution where every colour lies on its bin would be p w /
-    sum p w.
+    """E[w Z] / E[w]: reweighing the bins' own distribution where every colour lies on its bin would be p w / sum p w.
 
     Colours are jittered, so the shares of the car's paints are compared to a few hundredths.
     """

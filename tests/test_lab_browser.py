@@ -12,6 +12,7 @@ import time
 import urllib.request
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from repro import paths
 
@@ -19,9 +20,10 @@ PAGES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 SCREENSHOTS = paths.ROOT / "scratch/screenshots"
 TOKEN = "only-for-this-test"
 CONTROL = ".widget-slider .noUi-handle, .repro-pointer, .widget-dropdown select"
-BUSY = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(prompt => prompt.textContent.includes('*'))"
-COUNT = "() => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').length"
-DONE = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].filter(prompt => /\\[\\d+\\]/.test(prompt.textContent)).length"
+PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+BUSY = f"() => {PROMPTS}.some(prompt => prompt.textContent.includes('*'))"
+COUNT = f"() => {PROMPTS}.length"
+DONE = f"() => {PROMPTS}.filter(prompt => /\\[\\d+\\]/.test(prompt.textContent)).length"
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # else only what is on the screen is in the page
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -41,13 +43,19 @@ def lab(tmp_path_factory):
         path = folder / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-    places = {"REPRO_SCRATCH": "scratch", "REPRO_OUTPUTS": "outputs", "JUPYTERLAB_SETTINGS_DIR": "settings",
-              "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime"}  # fmt: skip
+    places = {
+        "REPRO_SCRATCH": "scratch",
+        "REPRO_OUTPUTS": "outputs",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+    }
     environment = os.environ | {name: str(folder / place) for name, place in places.items()} | {"OMP_NUM_THREADS": "1"}
     with open(folder / "log", "w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0", f"--IdentityProvider.token={TOKEN}",
-             f"--ServerApp.root_dir={folder / 'notebooks'}"],
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0",
+             f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'notebooks'}"],
             env=environment, stdout=log, stderr=log,
         )  # fmt: skip
     try:
@@ -82,7 +90,7 @@ def stop_kernels(address):
 @pytest.fixture
 def tab(browser, lab):
     """A tab, and the faults that it has reported so far."""
-    context = browser.new_context(viewport={"width": 1300, "height": 950}, reduced_motion="reduce")
+    context = browser.new_context(viewport={"width": 1280, "height": 950}, reduced_motion="reduce")
     page, faults = context.new_page(), []
     page.set_default_timeout(60_000)
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
@@ -115,12 +123,32 @@ def test_a_page_runs_and_its_control_moves_its_picture(lab, tab, stem):
     demos = page.locator(".jp-OutputArea-output", has=page.locator("img.widget-image"))
     assert demos.count() > 0, "nothing to play with"
     for number in range(demos.count()):
+        assert demos.nth(number).locator("img.widget-image").get_attribute("alt"), "no alternative text"
         play(page, demos.nth(number))
         page.screenshot(path=SCREENSHOTS / f"{stem}_{number + 1}.png")
     if stem.startswith("11"):
         repaint_by_keyboard(page)
         page.screenshot(path=SCREENSHOTS / f"{stem}_repainted.png")
+    faults += inaccessible(page)
+    if stem == "02_soft_encoding":
+        pointer, picture = (demos.locator(name).bounding_box() for name in (".repro-pointer", "img.widget-image"))
+        assert pointer["x"] + pointer["width"] <= picture["x"], "side by side at 1280 pixels"
+        assert abs(pointer["y"] - picture["y"]) < 100
     assert not faults, "\n".join(faults)
+
+
+def inaccessible(page):
+    """What axe's rules find serious in what the page wrote, not in JupyterLab around it."""
+    page.wait_for_timeout(1500)  # until the sliders have their names
+    written = [[".jp-Notebook .jp-RenderedMarkdown"], [".jp-Notebook .jp-OutputArea-output"]]
+    options = {"resultTypes": ["violations"], "preload": False}
+    found = Axe().run(page, context={"include": written}, options=options).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"][:3]
+    ]
 
 
 def play(page, demo):
@@ -151,7 +179,7 @@ def play(page, demo):
 def changed(page, picture, before):
     """The picture's new address, once it is another."""
     page.wait_for_function(
-        "([node, before]) => node.src !== before", arg=[picture.element_handle(), before], timeout=20_000
+        "([node, before]) => node.src !== before", arg=[picture.element_handle(), before], timeout=60_000
     )
     page.wait_for_timeout(300)  # for the answer to a key that came after
     picture.evaluate("node => node.decode()")

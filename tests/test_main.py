@@ -94,7 +94,8 @@ def test_a_second_run_does_not_color_its_own_results(album, weights, tmp_path):
 
 def test_a_full_disk_stops_with_one_line(album, weights, tmp_path):
     """A real full disk: a file size limit of 0 makes every write fail."""
-    command = f"ulimit -f 0; exec {sys.executable} -m repro colorize {album / 'street.jpg'} --out {tmp_path / 'out'} --weights {weights}"
+    colorize = f"{sys.executable} -m repro colorize {album / 'street.jpg'}"
+    command = f"ulimit -f 0; exec {colorize} --out {tmp_path / 'out'} --weights {weights}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode != 0
     assert not list((tmp_path / "out").glob("street*"))

@@ -143,9 +143,7 @@ def test_a_choice_of_taps(tiny_network):
     + [("conv8_1", 333), ("out", 349)],
 )
 def test_receptive_fields_by_asking_the_gradient(name, field):
-    """With weights all alike and positive nothing cancels: a pixel has a gradient exactly where the output
-    sees it.
-    """
+    """With weights all alike and positive nothing cancels: a pixel has a gradient exactly where the output sees it."""
     network = ColorizationNet(0.001, 1).double().eval()  # one channel a layer
     for _, convolution in convolutions(network):
         nn.init.constant_(convolution.weight, 1 / convolution.weight[0, 0].numel())
@@ -159,8 +157,9 @@ def test_receptive_fields_by_asking_the_gradient(name, field):
 
 
 def test_multiply_adds():
-    """conv1_1 at 256: 9 * 1 * 64 * 256^2 = 37.7 M.  conv8_1: each of 64^2 outputs sees 2 x 2 x 512 inputs: 4
-    * 512 * 256 * 64^2.
+    """conv1_1 at 256 takes 9 * 1 * 64 * 256^2 = 37.7 M.
+
+    conv8_1: each of 64^2 outputs sees 2 x 2 x 512 inputs: 4 * 512 * 256 * 64^2.
 
     Everything: 42 G, so 84 GFLOP.
     """

@@ -50,6 +50,20 @@ def test_opening_and_closing(page):
     assert any("assert " in cell for cell in code) and any("write_metrics(" in cell for cell in code)
 
 
+def test_a_page_says_what_it_teaches_how_long_it_takes_and_where_its_exercise_is(page):
+    if page.stem[:2] in ("11", "12"):
+        return  # a demonstration and a summary
+    first, *_, last = map(source, cells(page))
+    goals = first.split("**After this page you can**")[1]
+    assert 2 <= len(re.findall(r"^- ", goals, re.M)) <= 3
+    assert re.search(r"\*Time:\* \d+ minutes to read and play; its code runs in \d+ seconds", first)
+    assert last.startswith("## What you can now do")
+    if exercise := next((paths.NOTEBOOKS / "exercises").glob(f"{page.stem[:2]}_*.ipynb"), None):
+        assert f"(exercises/{exercise.name})" in last
+    for place in re.findall(r"\]\(([^)#:]+)\)", first + last):
+        assert (page.parent / place).exists(), place
+
+
 def test_cells_are_short_enough_to_read(page):
     for cell in cells(page, "code"):
         lines = source(cell).splitlines()
@@ -91,12 +105,10 @@ def test_pictures_have_caption_and_alt_text(page):
 
 
 def test_pages_run_top_to_bottom_in_reading_order(tmp_path):
-    """As a student who has run nothing yet: every page after the one before, in a scratch folder of its
-    own.
-    """
+    """As a student who has run nothing yet: every page after the one before, in a scratch folder of its own."""
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-p", "no:xdist",
-         "--rootdir", str(paths.NOTEBOOKS), *map(str, PAGES)],
+        [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider",
+         "-p", "no:xdist", "--rootdir", str(paths.NOTEBOOKS), *map(str, PAGES)],
         env=os.environ | {"REPRO_SCRATCH": str(tmp_path / "scratch"), "REPRO_OUTPUTS": str(tmp_path / "outputs")},
         cwd=paths.NOTEBOOKS, capture_output=True, text=True, timeout=1800,
     )  # fmt: skip

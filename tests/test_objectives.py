@@ -1,6 +1,4 @@
-"""The three objectives: by hand, against dense cross entropy, and what photographs without colour do
-(nothing).
-"""
+"""The three objectives: by hand, against dense cross entropy, and what photographs without colour do (nothing)."""
 
 import math
 
@@ -60,8 +58,9 @@ def test_value_and_gradient_equal_those_of_dense_targets(bins):
 
 
 def test_the_floor_is_the_entropy_of_the_target(bins):
-    """A perfect prediction still costs the entropy: on a bin, - .648786 ln .648786 - 4 * .087803 ln .087803 =
-    1.135137.
+    """A perfect prediction still costs the entropy.
+
+    On a bin it is - .648786 ln .648786 - 4 * .087803 ln .087803 = 1.135137.
     """
     indices, weights = soft_encode(torch.zeros(1, 1, 1, 2), bins)
     logits = densify(indices, weights, 313).clamp_min(1e-30).log().permute(0, 3, 1, 2)
@@ -111,9 +110,7 @@ class Large(TorchDispatchMode):
 
 @pytest.mark.parametrize("overwrite, allowed", [(False, ["aten.empty_like.default"]), (True, [])])
 def test_nothing_of_the_logits_size_is_made_but_their_gradient(bins, monkeypatch, overwrite, allowed):
-    """Neither dense targets nor a log-softmax nor a float32 copy; overwriting spares the gradient's room,
-    too.
-    """
+    """Neither dense targets nor a log-softmax nor a float32 copy; overwriting spares the gradient's room, too."""
     monkeypatch.setitem(objectives.PART, "cpu", 313 * 16 * 16)  # one photograph at a time
     leaf, ab = example(bins, shape=(8, 16, 16))
     objective = Objective("rebalanced", bins, weights_of(bins)).on("cpu")
@@ -172,8 +169,9 @@ def test_an_objective_on_a_device_says_the_same(bins, photos, name):
 
 
 def test_regression_by_hand(bins):
-    """One pixel, ab (40, -20) = (2, -1) in units of 20; the network says (1, 1): 1/2 (1 + 4) = 2.5, gradient
-    (-1, 2).
+    """One pixel, ab (40, -20) = (2, -1) in units of 20; the network says (1, 1).
+
+    The loss is 1/2 (1 + 4) = 2.5, the gradient (-1, 2).
     """
     output = torch.tensor([1.0, 1.0]).view(1, 2, 1, 1).requires_grad_()
     loss = Objective("regression", bins).loss(output, torch.tensor([[[[40.0, -20.0]]]]))

@@ -212,7 +212,8 @@ def test_nobody_is_called_from_here(tmp_path):
         socket.getaddrinfo = lambda *arguments, **options: refuse(None, *arguments)
         from repro.__main__ import main
         assert main(["colorize", {str(tmp_path / "in")!r}, "--out", {str(tmp_path / "out")!r}]) == 0
-        assert main(["data", "--train", "4", "--val", "2", "--test", "4", "--size", "16", "--out", {str(tmp_path / "d")!r}]) == 0
+        sizes = ["--train", "4", "--val", "2", "--test", "4", "--size", "16"]
+        assert main(["data", *sizes, "--out", {str(tmp_path / "d")!r}]) == 0
     """
     done = subprocess.run([sys.executable, "-c", script], cwd=paths.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

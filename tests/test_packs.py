@@ -62,7 +62,8 @@ def test_what_is_held_back_comes_first_and_does_not_depend_on_the_company(collec
     assert 0 < sum(held) < 20 and held == sorted(held, reverse=True)
 
 
-def test_packs_keep_to_their_size_and_lose_nothing(tmp_path, rng=np.random.default_rng(0)):
+def test_packs_keep_to_their_size_and_lose_nothing(tmp_path):
+    rng = np.random.default_rng(0)
     for index in range(120):  # noise does not compress
         noise = rng.integers(0, 256, (160, 160, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / f"{index}.png")

@@ -48,6 +48,16 @@ def test_the_pipeline_never_reads_scratch(places):
     assert paths.find("prior.npz", pipeline=True).read_text() == "pipeline"
 
 
+def test_by_hand_what_comes_along_stands_in_until_there_is_another(places, monkeypatch):
+    monkeypatch.setattr(paths, "READY", places / "ready")
+    write(places / "ready/prior.npz", "comes along")
+    assert paths.find("prior.npz").read_text() == "comes along"
+    with pytest.raises(FileNotFoundError):
+        paths.find("prior.npz", pipeline=True)
+    write(places / "scratch/prior.npz", "hand", age=10**6)
+    assert paths.find("prior.npz").read_text() == "hand", "however old"
+
+
 def test_a_missing_file_says_what_to_run(places):
     with pytest.raises(
         FileNotFoundError, match="neither in outputs/ nor in scratch/. It is made by page 04.*make repro"

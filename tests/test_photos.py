@@ -1,11 +1,10 @@
-"""Photographs in every mode and form, made here with Pillow, and broken ones: right pixels out, or
-PhotoError.
-"""
+"""Photographs in every mode and form, made here with Pillow, and broken ones: right pixels out, or PhotoError."""
 
 import pickle
 import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 import zlib
 from io import BytesIO
@@ -250,6 +249,27 @@ def test_floats_far_above_and_below():
     read_as(rgb.astype(np.float32), rgb * 255, told=False, photometric="rgb")
 
 
+@pytest.mark.parametrize("scale", [1e-45, 1e-38, 1e-10, 0.003, 1e30, 3e38])
+def test_floats_of_any_size_are_seen(scale):
+    """None of them comes out black, and the range is said to be a guess."""
+    values = (np.array([[0, 0.25, 0.5, 1]] * 4) * scale).astype(np.float32)
+    with pytest.warns(PhotoWarning, match="does not say its range"):
+        gray = read_photo(tiff(values))[0, :, 0]
+    assert gray[0] == 0 and gray[3] == 255 and (scale < 1e-44 or np.abs(gray[1:3] - np.array([64.0, 128])).max() <= 1)
+
+
+@pytest.mark.parametrize("scale", [1e300, 1.7e308])
+def test_doubles_beyond_32_bits(scale):
+    with pytest.warns(PhotoWarning):
+        assert read_photo(tiff(np.array([[-1, 0, 0.5, 1]]) * scale))[0, :, 0].tolist() == [0, 0, 128, 255]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_floats_without_a_number_are_named(value):
+    with pytest.raises(PhotoError, match="none of its samples is a number"):
+        read_photo(tiff(np.full((4, 4), value, np.float32)))
+
+
 def test_separate_planes():
     for kind, most in ((np.uint8, 255), (np.uint16, 65535)):
         rgb = np.stack((RAMP, RAMP[::-1], RAMP.T))
@@ -458,9 +478,7 @@ def test_gray_profile_is_converted_to_srgb():
 
 
 def test_cmyk_profile_is_converted_to_srgb():
-    """A print profile (8-bit table from ink to Lab) in which any ink turns white paper red, and all inks
-    black.
-    """
+    """A print profile (8-bit table from ink to Lab) in which any ink turns white paper red, and all inks black."""
     paper, red, black = (
         (255, 128, 128),
         (136, 128 + 80, 128 + 67),
@@ -532,6 +550,30 @@ def png_header(width, height):
 def test_decompression_bomb_is_refused():
     with pytest.raises(PhotoError, match="refused: 10,000 megapixels is more than the 179 allowed"):
         read_photo(png_header(100_000, 100_000) + b"\0\0\1\0IDAT" + b"\0" * 100)
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint16", "float32", "float64"])
+@pytest.mark.parametrize("side, channels", [(60_000, 1), (20_000, 1), (9_000, 60)])
+def test_a_deep_tiff_says_its_size_before_anything_is_unpacked(kind, side, channels):
+    """A file of some hundred bytes whose header speaks of gigabytes."""
+    buffer = BytesIO()
+    extra = (
+        {"photometric": "rgb", "planarconfig": "contig", "extrasamples": [0] * (channels - 3)} if channels > 1 else {}
+    )
+    tifffile.imwrite(buffer, np.zeros((8, 8, channels)[: 2 + (channels > 1)], kind), **extra)
+    data = bytearray(buffer.getvalue())
+    with tifffile.TiffFile(BytesIO(data)) as tiff:
+        places = [tiff.pages[0].tags[name].valueoffset for name in ("ImageWidth", "ImageLength", "RowsPerStrip")]
+    for place in places:
+        data[place : place + 4] = side.to_bytes(4, "little")
+    with pytest.raises(PhotoError, match="refused: .* megapixels is more than the 179 allowed"):
+        tracemalloc.start()
+        try:
+            read_photo(bytes(data))
+        finally:
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 20_000_000
 
 
 def test_pillows_warnings_stay_off_the_screen(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ from repro.__main__ import main
 from repro.colorizer import Colorizer
 from repro.datasets.world import WorldSource
 from repro.pages import pipeline
+from repro.pages.forecast import stage_names
 from repro.pages.pipeline import page_parameters
 from repro.settings import KINDS, SettingsError, Text, read
 from repro.training.settings import settings_from, settings_of
@@ -80,8 +81,9 @@ def clone(tmp_path_factory):
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
         result, _ = run(["git", *identity, *command], where)
         assert result.returncode == 0, result.stderr
-    result, _ = run(["dvc", "exp", "run", "-S", "size=smallest"], where, GIT_AUTHOR_NAME="test", GIT_AUTHOR_EMAIL="test@localhost",
-                    GIT_COMMITTER_NAME="test", GIT_COMMITTER_EMAIL="test@localhost")  # fmt: skip
+    who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
+           for key, value in (("NAME", "test"), ("EMAIL", "test@localhost"))}  # fmt: skip
+    result, _ = run(["dvc", "exp", "run", "-S", "size=smallest"], where, **who)
     assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
     return where
 
@@ -141,14 +143,75 @@ def test_saving_a_page_in_jupyter_invalidates_nothing(clone):
     assert "Running stage 'soft_encoding'" not in result.stdout
 
 
+# ---- dvc.lock in git ----
+
+STAND_IN = """import re, secrets, sys
+from pathlib import Path
+import yaml
+content = yaml.safe_load(open("dvc.yaml"))
+command = sys.argv[1]
+for name, stage in content["stages"].items():
+    items = {"clean": content["vars"][0]["pages"], "train": ["regression", "classification", "rebalanced"]}.get(name, [""])
+    for item in items:
+        one = yaml.safe_load(yaml.safe_dump(stage.get("do", stage)).replace("${item}", item))
+        if any(command in part for part in ([one["cmd"]] if isinstance(one["cmd"], str) else one["cmd"])):
+            for out in [*one["outs"], *one.get("metrics", [])]:
+                out = Path(out if isinstance(out, str) else next(iter(out)))
+                if not out.suffix:
+                    names = [f"{page}.{'txt' if name == 'code' else 'ipynb'}" for page in content["vars"][0]["pages"]]
+                    names = names if name == "code" else ["data.txt", "unseen.txt", "legacy.txt"]
+                for file in [out] if out.suffix else [out / one for one in names]:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_text("listed" if name == "photographs" else secrets.token_hex())
+"""
+
+
+@pytest.fixture
+def committed(tmp_path, monkeypatch):
+    """A clone of a repository with a dvc.lock in git, without DVC's cache, whose commands are stand-ins for the real
+    ones: each writes its stage's outputs at once, as different every time as executed pages are.
+    """
+    first = copy_of_the_project(tmp_path / "first")
+    (tmp_path / "stand_in.py").write_text(STAND_IN)
+    for name in ("python", "jupyter", "nbstripout"):
+        file = tmp_path / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        read = {"python": 'shift 2; ask="python -m repro $*"', "jupyter": "exit 0", "nbstripout": "cat; exit 0"}[name]
+        file.write_text(f'#!/bin/sh\n{read}\nexec {sys.executable} {tmp_path}/stand_in.py "$ask"\n')
+        file.chmod(0o755)
+    return tmp_path, first
+
+
+def repro_with_stand_ins(place, where):
+    path = f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    result, _ = run([sys.executable, "-m", "dvc", "repro"], where, PATH=path)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+    return re.findall(r"Running stage '(.+)'", result.stdout), result.stdout
+
+
+@pytest.mark.slow
+def test_a_fresh_clone_with_a_committed_lock_runs_every_stage(committed):
+    """The lock names what a run made; a clone has none of it and no cache to take it from, so that all is made anew."""
+    place, first = committed
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
+    run([*git, "init", "-q"], first)
+    ran, _ = repro_with_stand_ins(place, first)
+    run([*git, "add", "-A"], first)
+    run([*git, "commit", "-qm", "with dvc.lock"], first)
+    run([*git, "clone", "-q", str(first), str(place / "clone")], place)
+    assert (place / "clone/dvc.lock").is_file() and not (place / "clone/outputs").exists()
+    again, told = repro_with_stand_ins(place, place / "clone")
+    assert sorted(again) == sorted(ran) == sorted(stage_names()), told
+    assert "is cached" not in told
+    assert repro_with_stand_ins(place, place / "clone")[0] == ["photographs"], "then there is nothing to do"
+
+
 # ---- a finished training of the command line is taken over ----
 
 
 @pytest.mark.slow
 def test_a_run_that_torchrun_finished_is_taken_over(clone):
-    """Two processes train beside the pipeline; page 04 then finds their run, by the same key, and trains no
-    step.
-    """
+    """Two processes train beside the pipeline; page 04 then finds their run, by the same key, and trains no step."""
     params = clone / "params.yaml"
     kept = params.read_text()
     assert "weight_decay: 0.001" in kept

@@ -19,8 +19,9 @@ from repro.training.plan import (
 
 
 def test_flops_by_hand():
-    """conv1_1 at 176 px: 9 x 1 x 64 multiply-adds at each of 176 x 176 places, six FLOPs each in a training
-    step; the output layer 256 x 313 at 44 x 44.
+    """Six FLOPs for each multiply-add of a training step.
+
+    conv1_1 at 176 px has 9 x 1 x 64 multiply-adds at each of 176 x 176 places; the output layer 256 x 313 at 44 x 44.
     """
     flops = layer_flops()
     assert flops["conv1_1"] == 6 * 9 * 64 * 176**2

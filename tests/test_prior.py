@@ -70,11 +70,12 @@ def test_no_pixels_is_an_error(bins, batches):
 
 
 def test_smoothing_by_hand(bins):
-    """A peak at (0, 0), sigma 5. Shares exp(-d^2/50), d^2 = 100 (i^2 + j^2): a product of two sums over the
-    lattice,
+    """A peak at (0, 0), sigma 5.
 
-    (1 + 2 exp(-2) + 2 exp(-8) + ...)^2 = (1 + .270671 + .000671)^2 = 1.616310; so 1/1.61631 = .618693 stays
-    and .135335/1.61631 = .083731 goes to each neighbour in the plane.
+    Shares exp(-d^2/50), d^2 = 100 (i^2 + j^2): a product of two sums over the lattice,
+
+    (1 + 2 exp(-2) + 2 exp(-8) + ...)^2 = (1 + .270671 + .000671)^2 = 1.616310; so 1/1.61631 = .618693 stays and
+    .135335/1.61631 = .083731 goes to each neighbour in the plane.
     """
     smoothed = smooth(peak_at(bins, 0, 0), bins)
     assert float(smoothed @ peak_at(bins, 0, 0)) == pytest.approx(0.618693, abs=2e-5)
@@ -136,8 +137,9 @@ def test_smoothing_refuses_what_is_no_prior(bins):
 
 
 def test_weights_by_hand():
-    """p = (3/4, 1/4, 0, 0), lambda = 1/2: mixed (3/8 + 1/8, 1/8 + 1/8, 1/8, 1/8) = (1/2, 1/4, 1/8, 1/8),
-    inverse (2, 4, 8, 8);
+    """p = (3/4, 1/4, 0, 0) and lambda = 1/2, so the mix is (1/2, 1/4, 1/8, 1/8).
+
+    Mixed (3/8 + 1/8, 1/8 + 1/8, 1/8, 1/8), inverse (2, 4, 8, 8);
 
     sum p w = 3/4 * 2 + 1/4 * 4 = 5/2; so (.8, 1.6, 3.2, 3.2).
     """
@@ -145,8 +147,9 @@ def test_weights_by_hand():
 
 
 def test_lambda_0_and_1_by_hand():
-    """lambda = 0: inverse (4/3, 4), sum p w = 1 + 1 = 2, so (2/3, 2), and 0 where nothing occurs.  lambda =
-    1: all alike.
+    """lambda = 0: inverse (4/3, 4), sum p w = 1 + 1 = 2, so (2/3, 2), and 0 where nothing occurs.
+
+    lambda = 1: all are alike.
     """
     prior = torch.tensor([0.75, 0.25, 0])
     assert rebalancing_weights(prior, 0).tolist() == pytest.approx([2 / 3, 2, 0])
@@ -197,9 +200,10 @@ def test_a_prior_as_the_release_counts_it(bins):
 
 
 def test_the_released_weights_follow_from_how_the_prior_was_counted(bins):
-    """The release's grayest bin holds .2012 of the colours and its rarest next to nothing: with lambda = 1/2 the
-    largest weight is 1 + 313 x .2012 = 64 times the smallest, as 6.175 is to .0965. Smoothing once more, which
-    the release does not do, takes .2012 down and narrows the range.
+    """The release's grayest bin holds .2012 of the colours and its rarest next to nothing.
+
+    With lambda = 1/2 the largest weight is 1 + 313 x .2012 = 64 times the smallest, as 6.175 is to .0965. Smoothing
+    once more, which the release does not do, takes .2012 down and narrows the range.
 
     A stand-in with those features: the lightest saturation of photographs, a Laplace distribution of ab.
     """

@@ -143,7 +143,8 @@ def test_loss_curves_agree_and_the_first_process_alone_writes(folder, photos, he
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_where_one_process_is_lost_the_other_ends_with_a_line(folder, how):
     """Killed, it is noticed at once; frozen, after PATIENCE."""
-    shorter = "from datetime import timedelta\nfrom repro.training import processes\nprocesses.PATIENCE = timedelta(seconds=4)\n"
+    shorter = "from datetime import timedelta\nfrom repro.training import processes\n"
+    shorter += "processes.PATIENCE = timedelta(seconds=4)\n"
     (folder / "work.py").write_text(WORK.replace("task, folder =", shorter + "task, folder ="))
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}
@@ -152,17 +153,17 @@ def test_where_one_process_is_lost_the_other_ends_with_a_line(folder, how):
         cwd=paths.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while not list((folder / "lost").glob("step-*")):
             assert run.poll() is None and time.monotonic() < end
             time.sleep(0.05)
         lost = int((folder / "process-1").read_text())
         os.kill(lost, how)
         began = time.monotonic()
-        output, _ = run.communicate(timeout=90)
+        output, _ = run.communicate(timeout=200)
     finally:
         run.kill()
-    assert time.monotonic() - began < 60 and run.returncode
+    assert time.monotonic() - began < 150 and run.returncode
     (line,) = [line for line in output.splitlines() if line.startswith("STOPPED")]
     assert "process 0 of 2 stops, as another one ended or does not answer; the last good checkpoint is" in line
 

@@ -1,15 +1,19 @@
 """AuC: by hand, against its definition, and as a stream; and the two predictions that need no network."""
 
 import math
+from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from repro.bins import ab_bins, nearest_bin
 from repro.evaluation import baselines
-from repro.evaluation.raw_accuracy import LIMIT, RawAccuracy, auc, distances
+from repro.evaluation.intervals import jackknife
+from repro.evaluation.raw_accuracy import LIMIT, RawAccuracy, auc, auc_interval, distances
 
 
 def colors(seed, count=200, reach=100):
@@ -111,7 +115,7 @@ def test_a_stream_equals_all_at_once_in_any_order(seed, cuts):
     at_once = RawAccuracy(bins).add(predicted, true)
     edges = [0, *sorted(cuts), 200]
     stream = RawAccuracy(bins)
-    for first, last in reversed(list(zip(edges, edges[1:]))):
+    for first, last in reversed(list(pairwise(edges))):
         stream.add(predicted[first:last], true[first:last])
     for rebalanced in (False, True):
         assert stream.auc(rebalanced) == pytest.approx(at_once.auc(rebalanced), abs=1e-12)
@@ -178,3 +182,27 @@ def test_random_takes_every_photograph_once_and_none_its_own(count, seed):
 def test_random_needs_another_photograph():
     with pytest.raises(ValueError, match="at least two"):
         baselines.random(torch.zeros(1, 4, 4, 2))
+
+
+# -- how sure -------------------------------------------------------------------------------------------------------
+
+
+def test_rebalanced_without_each_photograph_by_hand():
+    """Three photographs of one colour and one of another, errors 15, 15, 15 and 45 ab units, a pixel each.
+
+    All: 1 - (15 + 45) / 2 / 150 = .8.  Without one of the first three: the same.  Without the last one its colour does not
+    occur: 1 - 15 / 150 = .9.  The variance of (.8, .8, .8, .9) is .001875, times 3: an error of .075.
+    """
+    counts = np.array([[1, 0], [1, 0], [1, 0], [0, 1.0]])
+    errors = counts * [[15, 45]]
+    found = auc_interval(counts, errors, rebalanced=True)
+    assert found.mean == pytest.approx(0.8) and found.error == pytest.approx(0.075)
+    assert found.high - found.mean == pytest.approx(stats.t.ppf(0.975, 3) * 0.075)
+    lead = auc_interval(counts, errors, True, other=errors + counts * 15)
+    assert lead.mean == pytest.approx(0.1) and lead.error == pytest.approx(0, abs=1e-9), "a lead of 15 everywhere"
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    values = np.random.default_rng(0).normal(size=30)
+    found = jackknife(values.mean(), (values.sum() - values) / 29)
+    assert found.error == pytest.approx(stats.sem(values))

@@ -239,8 +239,8 @@ def test_a_decay_chosen_on_other_photographs_is_the_best_there():
     features, labels = blobs()
     rows, tuning = np.arange(20), np.arange(20, 300)
     chosen = rep.fit_probe(features, labels, rows, tuning=tuning)
-    qualities = {l2: rep.score(rep.fit_probe(features, labels, rows, decays=(l2,)).scores(features, tuning), labels[tuning])
-                 for l2 in rep.L2}  # fmt: skip
+    probes = {l2: rep.fit_probe(features, labels, rows, decays=(l2,)) for l2 in rep.L2}
+    qualities = {l2: rep.score(probe.scores(features, tuning), labels[tuning]) for l2, probe in probes.items()}
     assert qualities[chosen.l2] >= max(qualities.values()) - 0.02
 
 

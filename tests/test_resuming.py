@@ -46,9 +46,7 @@ def interrupt_at(words):
 
 @pytest.mark.parametrize("stop", ["step 2:", "step 4:"])
 def test_an_interrupted_run_continues_bit_for_bit(finished, photos, held_out, tmp_path, stop):
-    """`stop` is reported after validation and before the checkpoint: what came since the last one is done
-    again.
-    """
+    """`stop` is reported after validation and before the checkpoint: what came since the last one is done again."""
     with pytest.raises(Interrupted):
         train(photos, held_out, TINY, goal(), tmp_path, interrupt_at(stop))
     lines = []
@@ -61,8 +59,9 @@ def test_an_interrupted_run_continues_bit_for_bit(finished, photos, held_out, tm
 
 
 def test_checkpoints_between_validations_change_nothing(finished, photos, held_out, tmp_path):
-    """One after every step, so the run continues in the middle of two validations; the mean loss of the row
-    that follows counts the steps before, too.
+    """One after every step, so the run continues in the middle of two validations.
+
+    The mean loss of the row that follows counts the steps before, too.
     """
     with pytest.raises(Interrupted):
         train(photos, held_out, TINY, goal(), tmp_path, interrupt_at("step 4:"), checkpoint_every=1)
@@ -304,9 +303,7 @@ def uninterrupted(prepared):
 
 @posix
 def test_killed_at_any_moment_it_continues_bit_for_bit(prepared, uninterrupted, kills=4, seed=0):
-    """kill -9 at random moments, also while a checkpoint is being written; then the same command to the
-    end.
-    """
+    """kill -9 at random moments, also while a checkpoint is being written; then the same command to the end."""
     folder, rng, begun = prepared / "killed", random.Random(seed), []
     for _ in range(kills):
         process = started(prepared, folder)
@@ -331,7 +328,7 @@ def test_sigterm_saves_first(prepared, uninterrupted):
     process = started(prepared, folder)
     assert "starting" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 143 and "the same run continues from" in errors, errors
     stopped = int(errors.split("after step ")[1].split(";")[0])
     assert read_header(checkpoints(folder)[0])["step"] == stopped < STEPS

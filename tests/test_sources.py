@@ -1,6 +1,4 @@
-"""Sources of photographs: fixed and disjoint splits, prepared arrays, Imagenette from a server on this
-machine.
-"""
+"""Sources of photographs: fixed and disjoint splits, prepared arrays, Imagenette from a server on this machine."""
 
 import hashlib
 import io
@@ -259,7 +257,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def serve(tmp_path, monkeypatch):
-    """serve(folder) -> address of a server for it."""
+    """A function from a folder to the address of a server for it."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     servers = []
 
@@ -364,9 +362,7 @@ def test_malicious_or_broken_archive_leaves_nothing(tmp_path, kind):
 
 
 class MadeSource(Source):
-    """Photographs from memory: number % 7 == 3 is gray, number % 11 == 5 is broken; three classes, one of
-    them rare.
-    """
+    """Photographs from memory: number % 7 == 3 is gray, number % 11 == 5 is broken; three classes, one of them rare."""
 
     name, classes = "made", ("a", "b", "c")
 

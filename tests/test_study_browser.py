@@ -22,7 +22,7 @@ def truth():
 
 @pytest.fixture
 def sitting(browser, truth, tmp_path):
-    """sitting(display_ms, **context) -> (page, store): a study of 2 practice pairs and 4, its page open.
+    """From display_ms and a context to (page, store): a study of 2 practice pairs and 4, its page open.
 
     Fails at the end if the page reported an error: a script's, or something its policy forbade.
     """
@@ -40,7 +40,7 @@ def sitting(browser, truth, tmp_path):
             opened = browser.new_context(**context)
             stack.callback(opened.close)
             page = opened.new_page()
-            page.set_default_timeout(20000)
+            page.set_default_timeout(60000)
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
             page.goto(address)

@@ -82,8 +82,9 @@ def test_weight_decay_is_converted_for_a_mean_loss():
 
 
 def test_converted_decay_does_what_the_release_does():
-    """One parameter vector, a loss summed over 9 pixels with decay d: Adam makes the same steps on the mean
-    with d / 9.
+    """One parameter vector, a loss summed over 9 pixels with decay d.
+
+    Adam makes the same steps on the mean with d / 9.
     """
     targets = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
     ends = []
@@ -143,8 +144,9 @@ def test_the_key_tells_settings_apart():
 
 
 def test_cosine_by_hand():
-    """100 steps: rise over 2 (half, whole), then from the peak down; half-way at 2 + 49 the cosine is 0, so
-    half the peak.
+    """100 steps: rise over 2 (half, whole), then from the peak down.
+
+    Half-way at 2 + 49 the cosine is 0, so half the peak.
     """
     assert [learning_rate("cosine 2e-3", step, 100) for step in (0, 1, 2, 51)] == pytest.approx(
         [1e-3, 2e-3, 2e-3, 1e-3]
@@ -479,8 +481,9 @@ def test_the_loss_falls(photos, held_out, tmp_path, objective):
 
 
 def test_accumulation_makes_the_same_step_where_statistics_do_not_matter(photos, held_out, tmp_path, monkeypatch):
-    """Two parts of four photographs, or all eight at once: the gradients add up, on a network without batch
-    normalisation.
+    """Two parts of four photographs, or all eight at once.
+
+    The gradients add up, on a network without batch normalisation.
     """
     found = {}
     for parts in (1, 2):
@@ -509,7 +512,9 @@ def test_the_input_is_one_graph_that_asks_no_value(photos, held_out, tmp_path, o
     lightness, targets = graph(torch.from_numpy(crops.copy()))
     expected, wanted = run._encoded(crops)
     assert torch.allclose(lightness, expected, atol=1e-3) and len(targets) == len(wanted)
-    assert all(torch.allclose(one.double(), other.double(), atol=1e-3) for one, other in zip(targets, wanted))
+    assert all(
+        torch.allclose(one.double(), other.double(), atol=1e-3) for one, other in zip(targets, wanted, strict=True)
+    )
 
 
 @pytest.mark.slow

@@ -1,6 +1,4 @@
-"""Weights on disk: what is written comes back, what is not ours is refused, and nothing half-written is ever
-seen.
-"""
+"""Weights on disk: what is written comes back, what is not ours is refused, and nothing half-written is ever seen."""
 
 import json
 import multiprocessing
@@ -156,9 +154,7 @@ def test_safetensors_of_another_project(tmp_path, bins, metadata):
     "change", [{}, {"width": 0.5}, {"width": 1e9}, {"width": -1}, {"width": "wide"}, {"outputs": 5}]
 )
 def test_a_header_that_does_not_fit_its_tensors(saved, tmp_path, bins, change):
-    """A header that lies about its width costs no memory: shapes are compared before anything is
-    allocated.
-    """
+    """A header that lies about its width costs no memory: shapes are compared before anything is allocated."""
     save_file({"network.weight": torch.zeros(3)}, tmp_path / "x", {"repro": json.dumps(OURS | change)})
     with pytest.raises(WeightsError, match="do not fit a network of width|width must be|has 2 outputs"):
         load_weights(tmp_path / "x", bins)

@@ -3,8 +3,8 @@
     from repro.checks import check
     check(soft_encode)        # the student's function, known by its name
 
-Each check draws cases from a seed, so the same function gets the same answer.  It tries the smallest case first, shows the first
-that goes wrong, and names the mistake where the results are those of a typical one.
+Each check draws cases from a seed, so the same function gets the same answer. It tries the smallest case first, shows
+the first that goes wrong, and names the mistake where the results are those of a typical one.
 """
 
 import inspect

@@ -19,9 +19,9 @@ SMALL = 0.1  # and no finer than that of this
 class Case:
     """One call of a student's function.
 
-    arguments: what it is given, in order.  accepted: the right results, more than one where the text leaves a choice; each a
-    list of float64 arrays.  mistaken: {what is told: such a list for that mistake; a result of None is an error}.  remark: what
-    is told of a case in which the text leaves the student free: it never makes an answer wrong.
+    arguments: what it is given, in order. accepted: the right results, more than one where the text leaves a choice;
+    each a list of float64 arrays. mistaken: {what is told: such a list for that mistake; a result of None is an error}.
+    remark: what is told of a case in which the text leaves the student free: it never makes an answer wrong.
     """
 
     description: str
@@ -42,7 +42,10 @@ class Sheet:
 
 
 def numbers(value):
-    """A number, array, tensor, or (nested) list of them as a float64 array.  Raises ValueError with what it is instead."""
+    """A number, array, tensor, or (nested) list of them as a float64 array.
+
+    Raises ValueError with what it is instead.
+    """
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().to_dense().resolve_conj().resolve_neg()
         value = value.double().numpy() if value.is_floating_point() else value.numpy()
@@ -76,7 +79,8 @@ def _kind(value):
 def parts(result, count):
     """The results of a function as a list of float64 arrays: count of them, or as many as came.
 
-    Several results may come as a tuple, a list or one array, as all of them unpack.  Raises ValueError with what is wrong.
+    Several results may come as a tuple, a list or one array, as all of them unpack. Raises ValueError with what
+    is wrong.
     """
     try:
         return _parts(result, count)

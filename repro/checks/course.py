@@ -1,8 +1,10 @@
-"""A course's edition: notebooks for students, with checks but without solutions; all of it for the teacher; and nbgrader's.
+"""A course's edition: notebooks for students, all of it for the teacher, and nbgrader's.
 
-DIR/handout/   notebooks, and a package `repro` that holds the checks' cases and results, no code that solves anything
-DIR/teacher/   notebooks with solutions, reasons and answers; course.json with the seeds
-DIR/source/    for nbgrader: an exercise a folder, with the same small package; graded on cases that nobody has seen
+Students have checks but no solutions.
+
+DIR/handout/ notebooks, and a package `repro` that holds the checks' cases and results, no code that solves anything
+DIR/teacher/ notebooks with solutions, reasons and answers; course.json with the seeds DIR/source/ for nbgrader: an
+exercise a folder, with the same small package; graded on cases that nobody has seen
 """
 
 import json
@@ -49,7 +51,10 @@ HANDED_ON = ("__init__.py", "cases.py", "running.py", "telling.py")  # of this f
 
 
 def write_course(folder, answers=False, force=False):
-    """Write handout/ and teacher/ below a folder; answers: whether students get them, folded.  Returns the notebooks' paths."""
+    """Write handout/ and teacher/ below a folder; answers: whether students get them, folded.
+
+    Returns the notebooks' paths.
+    """
     seeds = _seeds(folder)
     notebooks = {}
     for path in sources():
@@ -62,7 +67,10 @@ def write_course(folder, answers=False, force=False):
 
 
 def export_nbgrader(folder, force=False):
-    """Write folder/source/<exercise>/<exercise>.ipynb, as nbgrader's `generate_assignment` reads them.  Returns the paths."""
+    """Write folder/source/<exercise>/<exercise>.ipynb, as nbgrader's `generate_assignment` reads them.
+
+    Returns the paths.
+    """
     seeds = _seeds(folder)
     made = {folder / "source" / path.stem / path.name: for_nbgrader(read(path), seeds["unseen"]) for path in sources()}
     written = write_all(made, force)
@@ -84,7 +92,10 @@ def _alone(notebook):
 
 
 def for_nbgrader(notebook, seed):
-    """A solution notebook (dict) as nbgrader's source: solutions and answers to be cleared, functions graded on unseen cases."""
+    """A solution notebook (dict) as nbgrader's source.
+
+    Solutions and answers are to be cleared, functions are graded on unseen cases.
+    """
     cells, answer = [], None
     for cell in reversed(notebook["cells"]):  # an answer stands below the cell that it is written in
         kind, source = tag(cell), text(cell)
@@ -109,7 +120,10 @@ def _mark(grade_id, solution=False, grade=False, points=None):
 
 
 def _grading(name, seed):
-    """A cell whose number nbgrader takes for the points: the share of cases drawn from another seed, which the cell holds."""
+    """A cell whose number nbgrader takes for the points: the share of cases drawn from another seed.
+
+    The cell holds that seed.
+    """
     lines = [
         "# graded with cases that you have not seen",
         "### BEGIN HIDDEN TESTS",
@@ -136,7 +150,7 @@ def _write_package(folder, names, seed):
 
 
 def _seeds(folder):
-    """The course's seeds: those of an earlier time, so that grades stay comparable, or new ones that nobody can guess."""
+    """The course's seeds: an earlier time's, so that grades stay comparable, or new ones that nobody can guess."""
     path = folder / "teacher" / "course.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))

@@ -86,6 +86,7 @@ def _with_stubs(source):
 
 
 def read(path):
+    """The notebook in a file, as a dict."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -106,7 +107,10 @@ def edited(path):
 
 
 def write_all(notebooks, force=False):
-    """Write {Path: notebook} and return the paths.  Raises FileExistsError, before anything is written, if one was edited."""
+    """Write {Path: notebook} and return the paths.
+
+    Raises FileExistsError, before anything is written, if one was edited.
+    """
     kept = [path for path in notebooks if path.exists() and not force and edited(path)]
     if kept:
         more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""

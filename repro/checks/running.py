@@ -42,7 +42,10 @@ class Outcome:
 
 
 def call(function, arguments):
-    """Call a function with copies of the arguments, for LIMIT seconds at most; returns an Outcome.  What it prints is not shown."""
+    """Call a function with copies of the arguments, for LIMIT seconds at most; returns an Outcome.
+
+    What it prints is not shown.
+    """
     given, unread = copy.deepcopy(arguments), io.StringIO()
     with contextlib.redirect_stdout(unread), contextlib.redirect_stderr(unread):
         result, error = _within_limit(function, given)
@@ -136,7 +139,7 @@ def takes(function, parameters):
 
 
 def students_line(error):
-    """ "line 3: ...", the last of the student's own lines on the way to an error, or ""."""
+    """The last of the student's own lines on the way to an error, as "line 3: ...", or an empty text."""
     return getattr(error, "where", None) or _last_of_student(traceback.extract_tb(error.__traceback__))
 
 

@@ -30,7 +30,8 @@ def _among(known, sheet, outcome):
 def explain(sheet, tried, again):
     """A message about the first wrong case.
 
-    tried: pairs (Case, Outcome) up to it and, if there was time, beyond; again: the Outcome of that case tried once more.
+    tried: pairs (Case, Outcome) up to it and, if there was time, beyond; again: the Outcome of that case tried
+    once more.
     """
     case, outcome = next(pair for pair in tried if not fits(sheet, *pair))
     told = _mistake(sheet, tried)
@@ -75,8 +76,8 @@ def _mistake(sheet, tried):
 def _made(told, sheet, tried):
     """Whether a mistake explains all outcomes.
 
-    A case in which only the student's result is not finite counts for neither side; then two others have to speak for the mistake, and
-    such cases are no more than half.
+    A case in which only the student's result is not finite counts for neither side; then two others have to speak for
+    the mistake, and such cases are no more than half.
     """
     silent, speaking = 0, 0
     for case, outcome in tried:

@@ -10,21 +10,23 @@ from PIL import Image
 
 from repro.color import lab_to_rgb_at_its_lightness, rgb8_to_lightness
 from repro.examples import STRIDE
+from repro.network import MULTIPLE
 
 STRIP = 1 << 19  # pixels worked on at once at full resolution ...
 LONG = 1 << 14  # ... and of one side at once
 
 
-def join(photo, ab, guide=None, into=None):
+def join(photo, ab, guide=None, into=None, step=STRIDE):
     """Colour a photograph with a small ab map: (H, W, 3) uint8, (2, h, w) -> (H, W, 3) uint8.
 
     Network output i stands for pixel 4 i of the small copy (targets are every 4th pixel), so ab is
     interpolated between those.  guide: lightness (4 h, 4 w) of the small copy; colours then end where
     lightness says that things end (`guided`), instead of fading over four of its pixels.  into: an array that takes
     the result, in place of a new one.  With a guide, ab may also be what `guided` gives: offset and slope.
+    step: without one, pixels of the small copy from one value of ab to the next.
     """
     height, width = photo.shape[:2]
-    step = STRIDE if guide is None else 1
+    step = step if guide is None else 1
     offset, slope = ab if isinstance(ab, tuple) else (ab, None) if guide is None else guided(ab, guide)
     result = np.empty(photo.shape, np.uint8) if into is None else into
     wide = min(width, LONG)
@@ -41,6 +43,24 @@ def join(photo, ab, guide=None, into=None):
                 lab[..., 1:] += (rows @ slope @ columns).permute(1, 2, 0) * lab[..., :1]
             result[tile] = (lab_to_rgb_at_its_lightness(lab) * 255).round_().to(torch.uint8).numpy()
     return result
+
+
+def as_release(ab):
+    """The ab map that the authors' PyTorch release draws from, for `join` with a step of 1: (2, h, w) -> (2, 4 h, 4 w).
+
+    Its output i lies in the middle of four pixels, at 4 i + 1.5 (`align_corners=False`), although it was trained to
+    tell pixel 4 i: so its colours lie 1.5 pixels off.
+    """
+    return F.interpolate(ab[None], scale_factor=STRIDE, mode="bilinear", align_corners=False)[0]
+
+
+def squashed(photo, side):
+    """The small copy as the authors' PyTorch release makes it: a square, whatever the photograph's shape.
+
+    (H, W, 3) uint8 -> (side, side, 3) uint8, side a multiple of 8, by Pillow's bicubic filter.
+    """
+    side = max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE)
+    return np.asarray(Image.fromarray(photo).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def reduced(photo, across, down):
@@ -71,8 +91,10 @@ def guided(ab, lightness, radius=4, epsilon=10.0):
 
 
 def interpolation(length, count, step=STRIDE, first=0, end=None):
-    """Linear interpolation from `count` values, at every `step`-th pixel of the small copy, to `length` pixels, or to those
-    from `first` to before `end`: (length, count).
+    """Linear interpolation from `count` values to `length` pixels: (length, count).
+
+    The values lie at every `step`-th pixel of the small copy.  With `first` and `end`, the pixels are those from
+    `first` to before `end`.
     """
     pixels = torch.arange(first, length if end is None else min(end, length))
     position = ((pixels + 0.5) * (step * count / length) - 0.5) / step  # in units of values

@@ -16,7 +16,8 @@ from repro import paths
 from repro.bins import ab_bins
 from repro.color import rgb8_to_lightness
 from repro.colorizer import hints as hints_module
-from repro.colorizer.enlarge import join, reduced
+from repro.colorizer import release
+from repro.colorizer.enlarge import as_release, join, reduced, squashed
 from repro.colorizer.scans import picture_in, stretch
 from repro.colorizer.weights import (
     DECODINGS,
@@ -26,6 +27,8 @@ from repro.colorizer.weights import (
     WeightsError,
     check_options,
     load_weights,
+    photographs_seen,
+    read_header,
 )
 from repro.network import MULTIPLE
 from repro.objectives import NAMES, REGRESSION_SCALE
@@ -41,15 +44,17 @@ class Colorizer:
     short_side: of the small copy that the network sees, pixels.  origin: where the weights come from.
     guided: whether colours end at the edges of things (`guided`).  mirrored: whether a photograph and its
     mirror image are both asked, and the mean of the two taken.  as_scan: whether the network is shown the
-    photograph without its frame and at full contrast (`scans.py`).  header: what the weights' file says of them.
+    photograph without its frame and at full contrast (`scans.py`).  as_release: whether the copy is squashed to a
+    square and the colours lie where the authors' PyTorch release draws them (`enlarge.py`).  header: what the
+    weights' file says of them.
     """
 
     def __init__(
         self, network, bins, objective, *, short_side=64, origin="", decoding="annealed", temperature=0.38,
-        guided=False, mirrored=False, as_scan=False, header=None,
+        guided=False, mirrored=False, as_scan=False, as_release=False, header=None,
     ):  # fmt: skip
         self.network, self.bins, self.objective = network.eval(), bins, objective
-        self.guided, self.mirrored, self.as_scan = guided, mirrored, as_scan
+        self.guided, self.mirrored, self.as_scan, self.as_release = guided, mirrored, as_scan, as_release
         self.short_side, self.origin, self.header = short_side, origin, header or {}
         self.decoding, self.temperature = decoding, temperature
 
@@ -58,15 +63,18 @@ class Colorizer:
         """Load weights: a safetensors file, or one of the models that come along, trained on photographs.
 
         path: the file; or, of those that come along, "regression", "regression_finetuned", "classification",
-        "rebalanced" (the paper's) or "encoder" (beyond the paper; the default).
-        options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored, as_scan; in
-        place of those that the file names, as measured to be the best for it.  None means as the file says.
-        Raises WeightsError if the file is missing, broken or made for other bins, ValueError for an option
-        that cannot be.
+        "rebalanced" (the paper's) or "encoder" (beyond the paper; the default); or "release", the authors' own,
+        which are fetched once.
+        options: short_side, decoding ("annealed", "mean", "mode"), temperature, guided, mirrored, as_scan,
+        as_release; in place of those that the file names, as measured to be the best for it.  None means as the
+        file says.
+        Raises WeightsError if the file is missing, broken, made for other bins or cannot be fetched, ValueError
+        for an option that cannot be.
         """
         given = check_options({name: value for name, value in options.items() if value is not None})
         path = DEFAULT if path is None else path
         path = PRETRAINED / f"{path}.safetensors" if path in MODELS else path
+        path = release.kept_or_fetched() if path == release.NAME else path
         bins = ab_bins()
         network, header, _ = load_weights(path, bins)
         options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | given
@@ -86,8 +94,9 @@ class Colorizer:
         return output
 
     def decode(self, output, decoding=None, temperature=None):
-        """Raw output to ab (N, 2, h/4, w/4).  A regression's output already is ab; decoding and temperature
-        do not touch it.
+        """Raw output to ab (N, 2, h/4, w/4).
+
+        A regression's output already is ab; decoding and temperature do not touch it.
         """
         decoding_name = decoding or self.decoding
         if decoding_name not in DECODINGS:
@@ -144,19 +153,26 @@ class Colorizer:
             raise hints_module.HintError(f"the place must be two numbers, got {x!r}, {y!r}") from None
         x, y = hints_module.within(x, y, photo.shape, (top, bottom, left, right), "the place")
         picture = photo[top:bottom, left:right]
-        lightness = rgb8_to_lightness(shrink(picture, self.short_side))
+        lightness = rgb8_to_lightness(self.small(picture))
         shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
         place = hints_module.in_small(x, y, picture.shape[:2], lightness.shape)
         logits = self.predict(shown[None, None])[0]
         return hints_module.alternatives(logits, self.bins, lightness, place, most)
 
     def _colorize(self, photo, decoding, temperature, into, hints=()):
-        lightness = rgb8_to_lightness(shrink(photo, self.short_side))
+        lightness = rgb8_to_lightness(self.small(photo))
         shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
         ab = self.predict_ab(shown[None, None], decoding, temperature)[0]
+        if self.as_release and not (self.guided or hints):
+            join(photo, as_release(ab), into=into, step=1)
+            return
         if hints:
             ab = hints_module.repainted(ab, lightness, hints, photo.shape[:2], self.guided)
         join(photo, ab, torch.from_numpy(lightness) if self.guided or hints else None, into)
+
+    def small(self, photo):
+        """The copy that the network is shown of a photograph: (H, W, 3) uint8 -> (h, w, 3) uint8."""
+        return squashed(photo, self.short_side) if self.as_release else shrink(photo, self.short_side)
 
     def predict_ab(self, lightness, decoding=None, temperature=None):
         """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4), within UTMOST; else WeightsError."""
@@ -175,35 +191,58 @@ class Colorizer:
         path = Path(self.origin)
         if path.parent == PRETRAINED and path.stem in MODELS:
             return f"{path.stem}: {MODELS[path.stem]}"
+        if path == release.place():
+            return f"{release.NAME}: {release.WHAT}"
         network = "" if self.network.kind == "paper" else f", network {self.network.kind}"
         return f"{self.origin} ({self.objective}{network})"
 
     def card(self):
         """What a record of figures should say of the model, from its file and its settings here."""
         known = ("network", "settings", "trained_on", "step", "photos")
-        chosen = "short_side", "decoding", "temperature", "guided", "mirrored", "as_scan"
+        chosen = "short_side", "decoding", "temperature", "guided", "mirrored", "as_scan", "as_release"
         return {name: getattr(self, name) for name in chosen} | {
             name: self.header[name] for name in known if name in self.header
         }
 
 
 def trained_models(pipeline=False):
-    """{objective: Colorizer} of every model that there is, in the paper's order.  Raises FileNotFoundError if
-    there is none.
+    """{objective: Colorizer} of every model that there is, in the paper's order, with a line that says whose they are.
+
+    By hand, a short training of page 04 does not take the place of a longer one: of its model and the one
+    that the pipeline trained or that comes along, the model that has seen more photographs is shown.
+    Raises FileNotFoundError if there is none.
     """
     models = {}
     for name in NAMES:
         try:
-            models[name] = Colorizer.load(
-                paths.find(f"models/{name}.safetensors", pipeline, "page 04, once for each objective")
-            )
+            path = paths.find(f"models/{name}.safetensors", pipeline, "page 04, once for each objective")
         except FileNotFoundError as error:
             missing = error
+            continue
+        if paths.SCRATCH in path.parents:
+            path = _longer_trained(path, paths.OUTPUTS / path.relative_to(paths.SCRATCH))
+            path = _longer_trained(path, paths.READY / f"models/{name}.safetensors")
+        models[name] = Colorizer.load(path)
     if not models:
         raise missing
+    if ready := [name for name, model in models.items() if paths.READY in Path(model.origin).parents]:
+        print(f"{', '.join(ready)}: small networks that come along, trained for minutes on painted scenes. "
+              "`make repro` trains larger ones.")  # fmt: skip
     if any(model.network.kind == "encoder" for model in models.values()):
         print(f"These models are {MODELS['encoder']}: no evidence for the paper's claims.")
     return models
+
+
+def _longer_trained(path, other):
+    """Whichever of two weights files has seen more photographs; the first if the other is not there."""
+    if not other.exists() or other == path:
+        return path
+    seen = {file: photographs_seen(read_header(file)) for file in (path, other)}
+    if seen[path] >= seen[other]:
+        return path
+    print(f"{path.stem}: page 04's training by hand has seen {seen[path]:,} photographs; shown is a network "
+          f"that has seen {seen[other]:,}.")  # fmt: skip
+    return other
 
 
 def _as_rgb8(photo):
@@ -211,7 +250,8 @@ def _as_rgb8(photo):
         photo = photo.convert("RGBA" if photo.has_transparency_data else "RGB")
     if isinstance(photo, Image.Image) and photo.mode not in ("L", "RGB"):
         raise ValueError(
-            f"a Pillow image of mode {photo.mode} cannot be coloured; convert it to RGB first, or read its file with read_photo"
+            f"a Pillow image of mode {photo.mode} cannot be coloured; "
+            "convert it to RGB first, or read its file with read_photo"
         )
     photo = np.asarray(photo)
     if (
@@ -225,8 +265,7 @@ def _as_rgb8(photo):
 
 
 def shrink(photo, short_side):
-    """The small copy: short side about `short_side`, both sides multiples of 8, at most 4 times as long as
-    wide.
+    """The small copy: short side about `short_side`, both sides multiples of 8, at most 4 times as long as wide.
 
     Pillow's `resize` with a `reducing_gap`, bit for bit, without its copy of the whole.
     """

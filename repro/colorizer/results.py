@@ -78,7 +78,8 @@ class Places:
             key = _folded(os.path.join(os.path.realpath(folder), name))
             if key in self._taken or identity(path) in self._originals:
                 continue
-            free = _folded(name) not in self._names_before(folder) or (self.overwrite and path.is_file())
+            there = _folded(name) in self._names_before(folder) or os.path.lexists(path)  # another run's, meanwhile
+            free = not there or (self.overwrite and path.is_file())
             if free or original_of(path) == digest:
                 self._taken.add(key)
                 return path, not free

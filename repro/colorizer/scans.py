@@ -25,13 +25,14 @@ WRITTEN = 0.2  # of a margin, at most, is writing
 
 
 def stretch(lightness):
-    """Contrast as of a fresh print, for a faded one: lightness, any shape, with its darkest .5 % at 0 and its lightest
-    .5 % at 100.
+    """Contrast as of a fresh print, for a faded one: lightness, any shape.
 
-    A network that was trained on full contrast takes a faded print for fog.  Faded is what spans at most FADED from
-    its darkest .05 % to its lightest: real fog mostly spans more, and so does an empty sky with something small
-    in it.  What spans FRESH is left as it is; between the two, and toward even lightness as of a blank page, the
-    stretching grows less and less, so that a film's colours never jump.
+    Its darkest .5 % come to 0 and its lightest .5 % to 100.
+
+    A network that was trained on full contrast takes a faded print for fog. Faded is what spans at most FADED from its
+    darkest .05 % to its lightest: real fog mostly spans more, and so does an empty sky with something small in it. What
+    spans FRESH is left as it is; between the two, and toward even lightness as of a blank page, the stretching grows
+    less and less, so that a film's colours never jump.
     """
     darkest, low, high, lightest = np.percentile(lightness, (0.05, 0.5, 99.5, 99.95)).astype(lightness.dtype)
     faded = np.clip((FRESH - (lightest - darkest)) / (FRESH - FADED), 0, 1)
@@ -53,8 +54,8 @@ def picture_in(photo):
 def inside_frame(lightness):
     """Where the picture is, inside a frame of paper: lightness (H, W), 0..100 -> (top, bottom, left, right) for slices.
 
-    A frame lies along all four sides, has one tone, and ends in four straight lines, at most a little tilted: the
-    even ground around a thing ends in its outline.  Writing on it is allowed.  Without a frame the whole is the picture.
+    A frame lies along all four sides, has one tone, and ends in four straight lines, at most a little tilted: the even
+    ground around a thing ends in its outline. Writing on it is allowed. Without a frame the whole is the picture.
     """
     height, width = whole = lightness.shape
     steps = [max(1, side // SIZE) for side in whole]
@@ -97,8 +98,9 @@ def _paper_tone(outermost):
 
 
 def _margin(lines, before, after):
-    """(How many lines of frame there are from the outside, or 0; how much of its edge is straight, 0..1): lines
-    (length, across), of which the first `before` and last `after` across belong to other sides.
+    """(How many lines of frame there are from the outside, or 0; how much of its edge is straight, 0..1).
+
+    lines: (length, across), of which the first `before` and last `after` across belong to other sides.
 
     Every place where paper outside meets picture inside is a vote for the straight lines through it (Hough).
     """

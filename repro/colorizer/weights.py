@@ -1,6 +1,4 @@
-"""Weights on disk: safetensors with their settings in the header, so that nothing unpickles and nothing is
-guessed.
-"""
+"""Weights on disk: safetensors with their settings in the header, so that nothing unpickles and nothing is guessed."""
 
 import json
 from pathlib import Path
@@ -13,7 +11,8 @@ from safetensors.torch import save
 from repro.bins import fingerprint
 from repro.encoder import NETWORKS
 from repro.files import write_atomically
-from repro.kinds import OBJECTIVES, Positive, SettingsError, Switch, Text, checked, one_of, whole
+from repro.kinds import OBJECTIVES, Positive, SettingsError, Share, Switch, Text, checked, one_of, whole
+from repro.network import DEAD
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the models that come along; MODEL_CARD.md beside them
 MODELS = {  # what each of them is
@@ -37,6 +36,7 @@ REQUIRED = {  # what every header says
 }
 ALLOWED = {  # what it may say besides; other names are for people, and nothing here reads them
     "network": one_of(*NETWORKS),
+    "floor": Share,
     "short_side": Side,
     "step": whole(0),
     "settings": Record,
@@ -49,6 +49,7 @@ OPTIONS = {  # how a network is asked for colours: the header's "colorize", and 
     "guided": Switch,
     "mirrored": Switch,
     "as_scan": Switch,
+    "as_release": Switch,
 }
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)  # in which weights may be kept
 
@@ -76,6 +77,7 @@ def save_weights(path, network, objective, extra_tensors=None, **settings):
         "width": network.width,
         "outputs": network.outputs,
         "bins": fingerprint(objective.bins),
+        **({"floor": network.floor} if getattr(network, "floor", DEAD) != DEAD else {}),
         **settings,
     }
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()} | (extra_tensors or {})
@@ -103,18 +105,24 @@ def halve(source, target, **settings):
 
 
 def read_header(path):
-    """The settings in a weights file's header, a dict.  Raises WeightsError if it is no weights file of
-    ours.
+    """The settings in a weights file's header, a dict.
+
+    Raises WeightsError if it is no weights file of ours.
     """
     return _read(path, tensors=False)[0]
+
+
+def photographs_seen(header):
+    """How many photographs a training has shown to the network, by its header; 0 where that is not said."""
+    return header.get("step", 0) * header.get("settings", {}).get("batch", 0)
 
 
 def load_weights(path, bins):
     """(network in evaluation mode, header dict, extra tensors) of a file by `save_weights`.
 
-    bins: (Q, 2) that the caller will decode with.  Raises WeightsError, with what was expected, for a file
-    that is missing, broken, of another project, or trained with other bins, and for weights that no network
-    can compute with.
+    bins: (Q, 2) that the caller will decode with.  The network's `floor` is the file's.  Raises WeightsError, with
+    what was expected, for a file that is missing, broken, of another project, or trained with other bins, and for
+    weights that no network can compute with.
     """
     header, tensors = _read(path)
     if header["bins"] != fingerprint(bins):
@@ -129,6 +137,8 @@ def load_weights(path, bins):
         with torch.device("meta"):  # no memory and no random numbers for values that are replaced at once
             network = NETWORKS[kind](header["width"], header["outputs"])
         network.load_state_dict(weights, assign=True)
+        if hasattr(network, "floor"):
+            network.floor = header.get("floor", DEAD)
     except (RuntimeError, TypeError, ValueError, KeyError) as error:
         raise WeightsError(
             f"{path}: its tensors do not fit a network of width {header['width']} ({kind}): {_short(error)}"
@@ -166,8 +176,9 @@ def _read(path, tensors=True):
 
 
 def _checked_header(header):
-    """The header with its values in their types.  Raises SettingsError for what cannot be, KeyError for what
-    is missing.
+    """The header with its values in their types.
+
+    Raises SettingsError for what cannot be, KeyError for what is missing.
     """
     if not isinstance(header, dict):
         raise TypeError(f"the header must be settings by name, got a {type(header).__name__}")

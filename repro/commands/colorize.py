@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def add(commands):
         "--weights",
         metavar="FILE",
         help="a trained model, as outputs/models/rebalanced.safetensors of your last run; or regression, "
-        "regression_finetuned, classification, rebalanced, encoder (default), which come along",
+        "regression_finetuned, classification, rebalanced, encoder (default), which come along; or release, the "
+        "authors' own, which are fetched once (129 MB)",
     )
     command.add_argument("--decoding", choices=("annealed", "mean", "mode"), help="in place of what the weights name")
     command.add_argument(
@@ -137,7 +139,8 @@ def color_one(model, path, inside, places, hints=()):
     from repro.colorizer.hints import HintError
     from repro.colorizer.results import fingerprint, pages_of, save_result
     from repro.colorizer.weights import WeightsError
-    from repro.datasets.photographs import PhotoError, file_bytes, read_photo
+    from repro.datasets.deep import PhotoWarning
+    from repro.datasets.photographs import PhotoError, file_bytes, read_photo, silence_pillow
     from repro.files import overheard
 
     try:
@@ -145,7 +148,9 @@ def color_one(model, path, inside, places, hints=()):
         target, stands = places.place(path, inside, fingerprint(data))
         if stands:
             return "there already", f"{target} is there already (--overwrite colours it anew)"
-        with overheard() as warnings:
+        silence_pillow()
+        with overheard() as complaints, warnings.catch_warnings(record=True) as guesses:
+            warnings.simplefilter("always", PhotoWarning)
             photo, pages = read_photo(data, path), pages_of(data)
         save_result(model.colorize(photo, hints=hints) if hints else model.colorize(photo), target, data)
     except (PhotoError, WeightsError, HintError):
@@ -157,7 +162,8 @@ def color_one(model, path, inside, places, hints=()):
     except Exception as error:  # whatever is odd about one photograph, the others are coloured
         raise PhotoError(path, _reason(error)) from error
     notes = [f"the first of {pages} pages"] * (pages > 1)
-    notes += [f"its file is damaged: {first}" for first in warnings[:1]]
+    notes += [str(guess.message).removeprefix(f"{path}: ") for guess in guesses if guess.category is PhotoWarning]
+    notes += [f"its file is damaged: {first}" for first in complaints[:1]]
     return "coloured", f"{target}" + f"  ({'; '.join(notes)})" * bool(notes)
 
 

@@ -29,8 +29,9 @@ def add(commands):
 
 
 def data(options):
-    """Prepare the three splits of a source; what was set aside is printed with its reason, and what the
-    photographs cannot teach or tell.
+    """Prepare the three splits of a source.
+
+    What was set aside is printed with its reason, and what the photographs cannot teach or tell.
     """
     from repro.datasets.advice import advice
     from repro.datasets.sources import SPLITS, SourceError, open_source, prepare
@@ -69,8 +70,10 @@ def _changes(options):
 
 
 def _study(photographs, settings):
-    """What the study of page 08 will be.  Raises ValueError where the photographs are too few for one, so that
-    nothing is trained in vain; where so few were asked for, that is a warning.
+    """What the study of page 08 will be.
+
+    Raises ValueError where the photographs are too few for one, so that nothing is trained in vain; where so few were
+    asked for, that is a warning.
     """
     from repro.study.plan import LEAST, counts_for
 
@@ -115,7 +118,8 @@ def _say_what_was_set_aside(split, report, out, gray_ones=20):
 
     copies = f", {report['copies']} copies as well" if report["copies"] else ""
     say(
-        f"{split}: {report['kept']} photographs, {report['gray']} gray and {report['broken']} broken ones set aside{copies}"
+        f"{split}: {report['kept']} photographs, "
+        f"{report['gray']} gray and {report['broken']} broken ones set aside{copies}"
     )
     for rejected in report["rejected"]:
         is_gray = rejected["reason"] == GRAY

@@ -17,59 +17,153 @@ def add(commands):
         help="measure models on folders of photographs that they have not seen",
         description="Measure models on folders of photographs: both AuC figures, PSNR, colourfulness and, where "
         "folders are classes that a classifier knows, its top-1; against gray and random colours. Writes the "
-        "table with its intervals (.json) and every photograph's figures (.csv.gz).",
+        "table with its intervals (.json) and every photograph's figures (.csv.gz).  With --scan-temperature: the "
+        "divergence and both AuC figures of each model with logits at every temperature (.json).",
     )
     command.add_argument("sets", nargs="+", metavar="NAME=FOLDER", help="the photographs, classes as subfolders")
-    command.add_argument("--models", metavar="DIR", help="of NAME.safetensors; default: those that come along")
+    command.add_argument(
+        "--models",
+        action="append",
+        metavar="DIR",
+        help="of NAME.safetensors, or one such file, or a model's name, as rebalanced, or release for the authors' own "
+        "weights; may be given again; default: those that come along",
+    )
+    command.add_argument(
+        "--decode", action="append", default=[], metavar="NAME", help="a model to decode by its mode and its mean, too"
+    )
     command.add_argument("--classifier", action="append", default=[], metavar="NAME", help="as in semantic.classifiers")
     command.add_argument("--size", type=int, metavar="PIXELS", help="of the squares; default: the shortest short side")
     command.add_argument("--limit", type=int, metavar="N", help="photographs of each set, at most")
+    command.add_argument("--names", metavar="FILE", help="of the photographs that count, a name on each line")
+    command.add_argument("--scan-temperature", action="store_true", help="measure the temperature, not the pictures")
     command.add_argument("--out", required=True, metavar="FILE.json")
     command.set_defaults(run=measure_models)
 
 
 def measure_models(options):
     """Measure; returns the exit code, 1 with one line that says what is wrong."""
-    from repro import paths
-    from repro.colorizer import Colorizer
-    from repro.colorizer.weights import PRETRAINED, WeightsError, models_in
+    from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
-    from repro.evaluation.held_out import differences, measure, summary
+    from repro.evaluation.held_out import measure
     from repro.evaluation.semantic import ClassifierError, open_classifier
-    from repro.files import write_atomically
-    from repro.pages.records import quote_everywhere, run_description
+    from repro.evaluation.temperature import scan_temperature
 
-    folder, out, rows = Path(options.models or PRETRAINED), Path(options.out), []
+    out, rows, scans, photographs = Path(options.out), [], {}, {}
+    report = lambda line: print(line, flush=True)
     try:
-        models = {name: Colorizer.load(file) for name, file in models_in(folder).items()}
-        if not models:
-            raise WeightsError(f"no weights, NAME.safetensors, in {folder}")
+        models = open_models(options.models)
+        names = options.names and read_names(options.names)
+        models |= otherwise_decoded(models, options.decode)
         classifiers = [open_classifier(name) for name in options.classifier]
         for given in options.sets:
             name, found, place = given.partition("=")
             if not found:
                 raise ValueError(f"expected NAME=FOLDER, got {given!r}")
-            held_out = read_set(name, place, options.size, options.limit)
-            rows += measure(held_out, models, classifiers, lambda line: print(line, flush=True))
+            held_out = read_set(name, place, options.size, options.limit, names)
+            photographs[name] = held_out.names
+            warn_of_seen_photographs(held_out, models)
+            if options.scan_temperature:
+                scans[name] = scan_temperature(held_out.photos, models, report)
+            else:
+                rows += measure(held_out, models, classifiers, report)
     except (SourceError, ClassifierError, WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
-    record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
-    held_out = summary(rows)
-    number = {name: sum(row["set"] == name and row["method"] == "gray" for row in rows) for name in held_out}
-    record |= {"photographs": number, "held_out": held_out, "differences": differences(rows)}
-    write_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
-    write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
-    if out.resolve().parent == paths.RESULTS.resolve():
-        quote_everywhere()
-    print(f"written: {out} and {out.with_suffix('.csv.gz').name}")
+    write_record(out, models, photographs, rows, scans)
     return 0
 
 
-def read_set(name, folder, size=None, limit=None):
+def write_record(out, models, photographs, rows, scans):
+    """Write what was measured: `rows` of `measure`, or `scans` of `scan_temperature`; results/ is quoted anew."""
+    from repro import paths
+    from repro.evaluation.held_out import RECORDED_AS, differences, summary
+    from repro.files import write_atomically
+    from repro.pages.claims import update
+    from repro.pages.records import run_description
+
+    record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
+    record["photographs"] = {name: len(names) for name, names in photographs.items()}
+    if scans:
+        record["temperature"] = scans
+    else:
+        record |= {"intervals": RECORDED_AS, "held_out": summary(rows), "differences": differences(rows)}
+    write_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
+    if rows:
+        write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
+    if out.resolve().parent == paths.RESULTS.resolve():
+        update()
+    print(f"written: {out}" + f" and {out.with_suffix('.csv.gz').name}" * bool(rows))
+
+
+def open_models(given):
+    """{name: Colorizer} of what --models says; None: those that come along.  Raises WeightsError."""
+    from repro.colorizer import Colorizer, release
+    from repro.colorizer.weights import MODELS, PRETRAINED, WeightsError, models_in
+
+    models = {}
+    for place in given or [str(PRETRAINED)]:
+        found = {Path(place).stem: place} if place.endswith(".safetensors") else models_in(place)
+        found = {place: place} if place in (*MODELS, release.NAME) else found
+        if not found:
+            raise WeightsError(f"no weights, NAME.safetensors, in {place}")
+        if twice := found.keys() & models.keys():
+            raise WeightsError(f"two models are called {min(twice)}; measure them apart")
+        models |= {name: Colorizer.load(file) for name, file in found.items()}
+    return models
+
+
+def otherwise_decoded(models, names):
+    """{"NAME, mode" and "NAME, mean": Colorizer} of the named ones of {name: Colorizer}; ValueError for another name."""
+    from repro.colorizer import Colorizer
+
+    for name in names:
+        if name not in models:
+            raise ValueError(f"--decode {name}: there is no such model; there are {', '.join(models)}")
+    return {
+        f"{name}, {decoding}": Colorizer.load(models[name].origin, decoding=decoding)
+        for name in names
+        for decoding in ("mode", "mean")
+    }
+
+
+def warn_of_seen_photographs(held_out, models):
+    """Say how many photographs the authors' weights have seen, by their names in ImageNet."""
+    from repro.colorizer import release
+
+    seen = sum(map(release.has_seen, held_out.names))
+    if seen and any(model.header.get("trained_on") == release.ORIGIN["trained_on"] for model in models.values()):
+        say(
+            f"warning: {held_out.name}: the authors' weights have seen {seen} of these {len(held_out.names)} "
+            "photographs, so their row says too much; --names FILE leaves such photographs out",
+            sys.stderr,
+        )
+
+
+def read_names(file):
+    """What the lines of a list name, a set; no empty lines and none that begins with #.  Raises ValueError."""
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    names = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+    if not names:
+        raise ValueError(f"{file} names no photograph; expected a name on each line")
+    return names
+
+
+def _named(items, names, folder):
+    """The items that a list names: by path within the folder, by file name, or by that without its ending."""
+    ways = lambda item: {item.name, Path(item.name).name, Path(item.name).stem}
+    kept = [item for item in items if names & ways(item)]
+    say(f"{folder}: {len(kept)} photographs of the {len(names)} that the list names")
+    return kept
+
+
+def read_set(name, folder, size=None, limit=None, names=None):
     """A `HeldOut` of the colour photographs in a folder: central squares, subfolders as classes.
 
     size: of the squares, pixels; None: the shortest short side that occurs, so that nothing is enlarged.
-    limit: photographs at most, spread evenly over the classes.  Raises SourceError if none can be used.
+    limit: photographs at most, spread evenly over the classes.  names: of those that count (`read_names`).
+    Raises SourceError if none can be used.
     """
     import numpy as np
 
@@ -87,6 +181,7 @@ def read_set(name, folder, size=None, limit=None):
     items = [
         Item(path.relative_to(folder).as_posix(), label_of.get(path.parent.name, -1)) for path in find_photos(folder)
     ]
+    items = items if names is None else _named(items, names, folder)
     photos, kept = colour_photographs(folder, items, limit)
     if len(kept) < 2:
         raise SourceError(f"{len(kept)} colour photographs in {folder}; at least two are needed")
@@ -96,7 +191,10 @@ def read_set(name, folder, size=None, limit=None):
 
 
 def colour_photographs(folder, items, limit):
-    """`(photographs, their items)`: the first `limit` in colour of a folder's `items`, each other one set aside by name."""
+    """`(photographs, their items)`: the first `limit` in colour of a folder's `items`.
+
+    Each other one is set aside by name.
+    """
     from repro.datasets.folder import spread
     from repro.datasets.photographs import PhotoError, is_colorful, read_photo
     from repro.files import overheard
@@ -122,9 +220,7 @@ def colour_photographs(folder, items, limit):
 
 
 def as_csv(rows):
-    """Rows (dicts) as a gzipped CSV file, figures to five digits, arrays left out; the same bytes for the same
-    rows.
-    """
+    """Rows (dicts) as a gzipped CSV file, figures to five digits, arrays left out; the same bytes for the same rows."""
     import numpy as np
 
     text = io.StringIO()

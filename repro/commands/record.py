@@ -14,10 +14,12 @@ def add(commands):
 
 def record(options):
     """Copy what the last pipeline run measured to results/<name>.json."""
+    from repro.pages.claims import update
     from repro.pages.records import keep
 
     try:
         print(f"written: {keep(options.name)}")
+        update()
     except FileNotFoundError as error:
         return fail(error)
     return 0

@@ -13,6 +13,7 @@ def add(commands):
     command.add_argument("names", nargs="*", metavar="NAME", help="which of them; default: all")
     command.add_argument("--models", metavar="DIR", help="of NAME.safetensors (outputs/models)")
     command.add_argument("--short-side", type=int, metavar="PIXELS", help="of the copy that the network is shown")
+    command.add_argument("--temperature", type=float, metavar="T", help="of the annealed mean")
     for choice in ("guided", "mirrored", "as_scan"):
         command.add_argument(f"--{choice.replace('_', '-')}", action="store_true", help="see repro.colorizer.Colorizer")
     command.set_defaults(run=ship)
@@ -24,7 +25,7 @@ def ship(options):
     from repro.colorizer.weights import PRETRAINED, WeightsError, halve, models_in
 
     folder = Path(options.models or paths.OUTPUTS / "models")
-    choices = {name: getattr(options, name) for name in ("short_side", "guided", "mirrored", "as_scan")}
+    choices = {name: getattr(options, name) for name in ("short_side", "temperature", "guided", "mirrored", "as_scan")}
     choices = {name: choice for name, choice in choices.items() if choice}
     try:
         for name in options.names or models_in(folder):

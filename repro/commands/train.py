@@ -39,9 +39,7 @@ def add(commands):
 
 
 def run_train(options):
-    """Train; returns the exit code: 0 when finished, 143 after SIGTERM, 1 with one line that says what is
-    wrong.
-    """
+    """Train; returns the exit code: 0 when finished, 143 after SIGTERM, 1 with one line that says what is wrong."""
     from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
     from repro.training.checkpoints import CheckpointError
@@ -118,10 +116,11 @@ def _train_series(options):
 
 
 def smoothed_prior(file, photos, size, bins, wanted, fabric):
-    """The smoothed prior (Q,) of prior.npz; where there is none, estimated by all processes and written, as
-    page 01 does.
+    """The smoothed prior (Q,) of prior.npz.
 
-    photos: array, or shards read at `size`.  wanted: the settings' section `prior`.
+    Where there is none, it is estimated by all processes and written, as page 01 does.
+
+    photos: array, or shards read at `size`. wanted: the settings' section `prior`.
     """
     import numpy as np
     import torch

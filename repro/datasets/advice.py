@@ -42,7 +42,8 @@ def _lonely_classes(train, test):
         lonely = [names[label] for label in sorted(found - {-1})]
         if lonely:
             more = f" and {len(lonely) - 5} more" if len(lonely) > 5 else ""
-            yield f"there are photographs of {', '.join(map(repr, lonely[:5]))}{more} {what} {'it' if len(lonely) == 1 else 'them'}"
+            them = "it" if len(lonely) == 1 else "them"
+            yield f"there are photographs of {', '.join(map(repr, lonely[:5]))}{more} {what} {them}"
 
 
 def _tinted(photos):
@@ -53,8 +54,8 @@ def _tinted(photos):
     tinted = int((together > ONE_HUE * alone).sum())
     if 2 * tinted > len(chosen):
         yield (
-            f"{tinted} of {len(chosen)} photographs to train on have a single hue, as sepia prints or tinted scans have: "
-            "the network learns that tint as the colour of everything; train on photographs in natural colours"
+            f"{tinted} of {len(chosen)} photographs to train on have a single hue, as sepia prints or tinted scans "
+            "have: the network learns that tint as the colour of everything; train on photographs in natural colours"
         )
 
 

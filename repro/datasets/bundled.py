@@ -27,10 +27,12 @@ class BundledSource(Source):
     name = "bundled"
 
     def items(self, split):
+        """The photographs of a split, a fixed handful each."""
         check_split(split)
         return [Item(name) for name in sorted(_BUNDLED[split])]
 
     def read(self, item):
+        """A photograph by its item: uint8 (H, W, 3)."""
         places = {name: place for photos in _BUNDLED.values() for name, place in photos.items()}
         return _read_bundled(*places[item.name], item.name)
 

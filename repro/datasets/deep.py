@@ -18,6 +18,7 @@ OVERSHOOT = 1.05  # sharpening and resampling take floats so much above white
 COLORS = {0: 1, 1: 1, 2: 3, 5: 4}  # TIFF photometric (white is zero, black is zero, RGB, inks) -> channels
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3  # TIFF sample formats
 _NAMES = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOAT: "float"}
+_DARKEST_WHITE = 10 / 255  # floats whose brightest is below this show nothing on a scale to 1
 
 
 class PhotoWarning(UserWarning):
@@ -31,9 +32,9 @@ class UnreadableTiff(ValueError):
 def read_deep_tiff(data, name):
     """A TIFF that Pillow cannot do justice: any that is not made of 8-bit or 1-bit channels side by side.
 
-    data: the file.  Returns its first picture in mode L, LA, RGB, RGBA or CMYK with its ICC profile and EXIF
-    orientation, or None where Pillow is the right reader.
-    Raises UnreadableTiff if the picture is whole but cannot be shown: codecs that are not there, channels of unknown meaning.
+    data: the file. Returns its first picture in mode L, LA, RGB, RGBA or CMYK with its ICC profile and EXIF
+    orientation, or None where Pillow is the right reader. Raises UnreadableTiff if the picture is whole but cannot be
+    shown: codecs that are not there, channels of unknown meaning.
     """
     import tifffile  # takes a tenth of a second
 
@@ -42,6 +43,7 @@ def read_deep_tiff(data, name):
         page = tiff.pages[0]
         if _is_plain(page):
             return None
+        _refuse_bomb(page)
         inks = COLORS.get(page.photometric)
         if inks is None or page.samplesperpixel < inks or page.sampleformat not in _NAMES:
             raise UnreadableTiff(_not_readable(page))
@@ -51,8 +53,16 @@ def read_deep_tiff(data, name):
         return None if samples is None else _as_image(page, samples, inks, name)
 
 
+def _refuse_bomb(page):
+    """Pillow's own limit, before anything is unpacked: a header of some bytes may speak of gigabytes."""
+    plane = page.imagewidth * page.imagelength * page.imagedepth
+    pixels = max(plane, plane * page.samplesperpixel // 4)  # as many as would take the room of its samples
+    if pixels > 2 * Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError(f"Image size ({pixels} pixels) exceeds the limit")
+
+
 def _is_plain(page):
-    """Does Pillow read it as it is meant?"""
+    """Whether Pillow reads it as it is meant."""
     if page.bitspersample not in (1, 2, 4, 8) or page.sampleformat != _UNSIGNED:
         return False
     more = page.samplesperpixel - COLORS.get(page.photometric, page.samplesperpixel)
@@ -116,7 +126,7 @@ def _not_readable(page, why=""):
     channels = "" if page.samplesperpixel == 1 else f"{page.samplesperpixel} channels of "
     photometric = getattr(page.photometric, "name", page.photometric)
     compression = getattr(page.compression, "name", page.compression)
-    kind = f"{channels}{page.bitspersample} bits {_NAMES.get(page.sampleformat, '')} ({photometric}, compression {compression})"
+    kind = f"{channels}{page.bitspersample} bits {_NAMES.get(page.sampleformat, 'complex')} ({photometric}, compression {compression})"
     return (
         f"a TIFF of {kind} cannot be read{', as ' + why if why else ''}; save it as RGB or gray of 8 or 16 bits first"
     )
@@ -131,12 +141,16 @@ def to_unit(samples, name, bits=None, stated=None):
     name: of the photograph, for the warning.  bits, stated: how many bits and which full scale the file says.
     """
     if samples.dtype.kind == "f":
+        if not np.isfinite(samples).any():
+            raise ValueError("none of its samples is a number")
         samples = np.nan_to_num(samples, nan=0, posinf=0, neginf=0)
     black, white, guess = black_and_white(samples, bits, stated)
     if guess:
         warnings.warn(
             f"{name}: the file does not say its range; {black:g} is read as black, {white:g} as white", PhotoWarning, 3
         )
+    if samples.dtype.kind == "f" and not 1e-30 < white - black < 1e30:  # more than 32 bits can hold, or less
+        return ((samples.astype(np.longdouble) - black) / (np.longdouble(white) - black)).clip(0, 1).astype(np.float32)
     return ((samples.astype(np.float32) - np.float32(black)) * np.float32(1 / (white - black))).clip(0, 1)
 
 
@@ -146,7 +160,7 @@ def black_and_white(samples, bits=None, stated=None):
     Unsigned: 0, and the full scale that the file says, or else the first of 8, 10, 12, 14 and 16 bits that holds the
     brightest; beyond sixteen bits that itself.  Signed: the same of one bit less, and from the darkest to the brightest
     where there is anything below 0.  Floats: 0 and 1, or what a full scale of integers holds, with a little overshoot;
-    -1 and 1; or else the brightest.  A full scale that is reached only to a quarter is none for floats.
+    -1 and 1; or else the brightest, also where that is next to black.  A full scale that is reached only to a quarter is none for floats.
     """
     darkest, brightest = float(samples.min()), float(samples.max())
     if samples.dtype.kind == "f":
@@ -168,7 +182,9 @@ def _of_floats(darkest, brightest):
     if darkest >= -OVERSHOOT and darkest < -0.5 and 0.5 < brightest <= OVERSHOOT:
         return -1, 1, True
     if brightest <= 0:
-        return darkest, max(brightest, darkest + 1e-6), darkest < 0
+        return darkest, max(brightest, darkest + max(1e-6, -1e-6 * darkest)), darkest < 0
+    if brightest < _DARKEST_WHITE and darkest >= 0:
+        return 0, brightest, True
     if brightest <= OVERSHOOT:
         return 0, 1, darkest < -0.05
     scales = [scale for scale in FULL_SCALES if scale / 4 < brightest <= scale * OVERSHOOT]

@@ -63,9 +63,8 @@ def read_photos(folder, most):
 
 def _walk(root):
     found, seen = [], set()
-    for folder, subfolders, files in os.walk(
-        root, followlinks=True, onerror=lambda error: found.append(Path(error.filename))
-    ):
+    walk = os.walk(root, followlinks=True, onerror=lambda error: found.append(Path(error.filename)))
+    for folder, subfolders, files in walk:
         real = os.path.realpath(folder)
         if real in seen:  # a link that leads back
             subfolders.clear()

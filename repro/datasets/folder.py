@@ -21,17 +21,16 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Item:
-    """One photograph of a source.  name: unique within the source; label: index into its classes, -1 if
-    none.
-    """
+    """One photograph of a source. name: unique within the source; label: index into its classes, -1 if none."""
 
     name: str
     label: int = -1
 
 
 class Source:
-    """What every source has.  A source that paints instead of reading offers bulk(split, size, limit)
-    besides.
+    """What every source has.
+
+    A source that paints instead of reading offers bulk(split, size, limit) besides.
     """
 
     name = "source"
@@ -48,6 +47,7 @@ class Source:
 
 
 def check_split(split):
+    """Raises ValueError where the name is none of train, val and test."""
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
 
@@ -111,6 +111,7 @@ class FolderSource(Source):
         self.classes = self._class_folders
 
     def items(self, split):
+        """The photographs of a split, by name; SourceError says what to do where there is none."""
         check_split(split)
         if not self._names[split]:
             raise SourceError(
@@ -121,6 +122,7 @@ class FolderSource(Source):
         return [Item(name, labels[self._class_of(name)]) for name in sorted(self._names[split])]
 
     def read(self, item):
+        """A photograph by its item: uint8 (H, W, 3)."""
         return read_photo(self.root / item.name, item.name)
 
     def _given_folders(self):
@@ -180,12 +182,10 @@ def _in_turns(ordered):
 
 
 def originals(root, names):
-    """{name: the first name among the files of the same bytes}; costly reading only where cheap signs
-    agree.
-    """
+    """{name: the first name among the files of the same bytes}; costly reading only where cheap signs agree."""
     groups = [sorted(names)]
     for sign in (_size_of, _end_of, _sha256_of):
-        groups = [part for group in groups for part in _divide(group, lambda name: sign(root / name))]
+        groups = [part for group in groups for part in _divide(group, lambda name, sign=sign: sign(root / name))]
     original = {name: name for name in names}
     original.update((name, group[0]) for group in groups for name in group)
     return original
@@ -209,9 +209,7 @@ def _size_of(path):
 
 
 def _end_of(path, length=4096):
-    """Digest of a file's last bytes: picture data, where two photographs of one camera and size already
-    differ.
-    """
+    """Digest of a file's last bytes: picture data, where two photographs of one camera and size already differ."""
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - length))
         return hashlib.sha256(file.read()).digest()

@@ -1,6 +1,4 @@
-"""Imagenette: ten classes of ImageNet, 13,394 photographs, fetched once and checked against a known
-sha256.
-"""
+"""Imagenette: ten classes of ImageNet, 13,394 photographs, fetched once and checked against a known sha256."""
 
 import json
 import os
@@ -95,5 +93,6 @@ def _unpack(archive, folder):
             return
         reason = " ".join(str(error).split())
         raise SourceError(
-            f"{archive} could not be unpacked ({reason}); nothing was left at {folder}. Delete the archive and try again."
+            f"{archive} could not be unpacked ({reason}); nothing was left at {folder}. "
+            "Delete the archive and try again."
         ) from error

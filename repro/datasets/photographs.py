@@ -1,8 +1,7 @@
 """Reading any photograph a person may hand us: one shape out, one kind of error.
 
-Photographs come rotated by a flag, in print colours, with palettes, transparency, sixteen bits or a colour
-profile of their own. `read_photo` turns each of them into upright sRGB, uint8 (H, W, 3), or raises
-`PhotoError`.
+Photographs come rotated by a flag, in print colours, with palettes, transparency, sixteen bits or a colour profile of
+their own. `read_photo` turns each of them into upright sRGB, uint8 (H, W, 3), or raises `PhotoError`.
 """
 
 import os
@@ -69,7 +68,7 @@ def read_photo(path_or_bytes, name=None):
     _refuse_raw(name)
     if not data:
         raise PhotoError(name, "the file is empty")
-    _silence_pillow()
+    silence_pillow()
     try:
         return _decode(data, name)
     except Exception as error:  # Pillow's readers let any kind through: struct.error, IndexError, SyntaxError ...
@@ -112,7 +111,7 @@ def _decode(data, name):
 def _deep_tiff(data, name):
     try:
         return read_deep_tiff(data, name)
-    except UnreadableTiff:
+    except (UnreadableTiff, Image.DecompressionBombError):
         raise
     except Exception:  # Pillow says what is wrong with it, or reads it after all
         return None
@@ -199,8 +198,9 @@ def _through_profile(image, icc_profile):
 
 
 def _fits(mode, profile_mode):
-    """May a picture of this mode be put through a profile for that one? Print and gray profiles need their
-    own.
+    """Whether a picture of this mode may be put through a profile for that one.
+
+    Print and gray profiles need their own.
     """
     own = {"CMYK": ("CMYK",), "L": ("1", "L", "LA", "La")}
     return mode in own[profile_mode] if profile_mode in own else mode not in ("CMYK", "LAB")
@@ -226,7 +226,7 @@ def _reason(error, data):
     return f"broken or cut off ({' '.join(str(error).split()) or type(error).__name__})"
 
 
-def _silence_pillow():
+def silence_pillow():
     """Keep Pillow's warnings (odd EXIF, many pixels) off the screen, for good.
 
     `warnings.catch_warnings` would undo itself, but is not safe in the threads that read photographs.

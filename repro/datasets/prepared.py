@@ -41,18 +41,17 @@ class Prepared:
 
 
 def prepare(source, split, size, limit=None, destination=None):
-    """Read a split, cut central squares of `size` pixels, keep those in colour, write them.  Returns
-    Prepared.
+    """Read a split, cut central squares of `size` pixels, keep those in colour, write them.
 
-    limit: keep at most so many, spread evenly over the classes; the same ones every time, and always the
-    first ones of a larger limit.  destination: a folder (default data/prepared/<source>-<size>).
-    Grayscale photographs and copies of another's pixels are set aside and broken ones skipped, all reported
-    with their reasons.
-    A source with `bulk` is asked for bulk(split, size, limit) -> (uint8 (N, size, size, 3), labels (N,))
-    instead; one with `stream` for stream(split, size), which gives (Item, square, None) or (Item, None, reason)
-    in an order as random as ours, with every photograph in colour, and for count(split).
-    Raises ValueError for a bad split, size or limit; SourceError when the disk is too full or nothing
-    remains. An interrupted run leaves nothing that could be taken for a prepared split.
+    Returns Prepared.
+
+    limit: keep at most so many, spread evenly over the classes; the same ones every time, and always the first ones of
+    a larger limit. destination: a folder (default data/prepared/<source>-<size>). Grayscale photographs and copies of
+    another's pixels are set aside and broken ones skipped, all reported with their reasons. A source with `bulk` is
+    asked for bulk(split, size, limit) -> (uint8 (N, size, size, 3), labels (N,)) instead; one with `stream` for
+    stream(split, size), which gives (Item, square, None) or (Item, None, reason) in an order as random as ours, with
+    every photograph in colour, and for count(split). Raises ValueError for a bad split, size or limit; SourceError when
+    the disk is too full or nothing remains. An interrupted run leaves nothing that could be taken for a prepared split.
     """
     check_split(split)
     if size < 1 or (limit is not None and limit < 1):
@@ -78,8 +77,9 @@ def prepare(source, split, size, limit=None, destination=None):
 
 
 def load_prepared(folder, split):
-    """What `prepare` wrote.  Raises FileNotFoundError if it did not (yet), SourceError if the two files
-    disagree.
+    """What `prepare` wrote.
+
+    Raises FileNotFoundError if it did not (yet), SourceError if the two files disagree.
     """
     check_split(split)
     photos_file, report_file = Path(folder) / f"{split}.npy", Path(folder) / f"{split}.json"
@@ -177,9 +177,7 @@ COPY = "a copy of "
 
 
 def _read_squares(source, items, size):
-    """(item, square or None, reason or None) in the order of items, read by all cores, a batch ahead at
-    most.
-    """
+    """(item, square or None, reason or None) in the order of items, read by all cores, a batch ahead at most."""
 
     def read(item):
         try:
@@ -197,9 +195,7 @@ def _read_squares(source, items, size):
 
 
 class _PhotoWriter:
-    """An .npy file of photographs that grows by batches; how many there are is put in its header at the
-    end.
-    """
+    """An .npy file of photographs that grows by batches; how many there are is put in its header at the end."""
 
     def __init__(self, path, most, size):
         self.path, self.most, self.size, self.count = path, most, size, 0

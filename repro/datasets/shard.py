@@ -75,8 +75,9 @@ def _file_bytes(root, name):
 
 
 def small_jpeg(data, name, short_side, quality):
-    """A photograph's file as a JPEG with the short side `short_side` pixels long and the long one at most
-    LONGEST times that, cut on both ends; colour at full resolution (4:4:4).
+    """A photograph's file as a JPEG with the short side `short_side` pixels long.
+
+    The long side is at most LONGEST times that, cut on both ends; colour is at full resolution (4:4:4).
 
     Raises PhotoError for a broken or a grayscale photograph.
     """
@@ -91,11 +92,12 @@ def small_jpeg(data, name, short_side, quality):
 
 
 def _read_reduced(data, name, short):
-    """`read_photo`, where a large plain JPEG is decoded at half its size, 3/8, 1/4 or 1/8, but never at less
-    than twice `short`.
+    """`read_photo`, where a large plain JPEG is decoded at a reduced size.
 
-    After `resize_short` the two differ by 0.6 levels of 255 on average and up to some 25 at sharp edges (JPEG
-    at quality 90 changes 2 on average), and the long side may be a pixel longer.
+    That is half its size, 3/8, 1/4 or 1/8, but never less than twice `short`.
+
+    After `resize_short` the two differ by 0.6 levels of 255 on average and up to some 25 at sharp edges (JPEG at
+    quality 90 changes 2 on average), and the long side may be a pixel longer.
     """
     try:
         with Image.open(BytesIO(data), formats=("JPEG",)) as image:

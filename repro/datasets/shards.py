@@ -4,9 +4,8 @@
 <out>/train-000000.json  while writing: vouches for the finished shard of that name
 <out>/manifest.json      written last: every shard's count, bytes and sha256, the classes, what was left out
 
-Photographs are dealt to shards in a fixed random order, so each shard is a fair sample of its split, and the
-same photographs and settings give the same bytes.  What was interrupted goes on with the shards that are
-missing.
+Photographs are dealt to shards in a fixed random order, so each shard is a fair sample of its split, and the same
+photographs and settings give the same bytes.  What was interrupted goes on with the shards that are missing.
 """
 
 import hashlib
@@ -110,8 +109,9 @@ def _plan(source, tasks, short_side, per_shard, quality):
 
 
 def _what_is_there(out, plan):
-    """(manifest or None, {shard name: its entry} of the finished shards).  Raises SourceError for another
-    plan.  A manifest or a sidecar that is broken counts as not there.
+    """(manifest or None, {shard name: its entry} of the finished shards).
+
+    Raises SourceError for another plan. A manifest or a sidecar that is broken counts as not there.
     """
     manifest = _read_json(out / MANIFEST)
     if manifest:

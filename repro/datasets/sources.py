@@ -66,8 +66,7 @@ _SOURCES = {
 def open_source(name, **settings):
     """A source by its name: "world", "bundled", "imagenette", or with root=... "folder", "voc" and "shards".
 
-    settings go to the source.  Raises ValueError for an unknown name, SourceError where the source is not
-    usable.
+    settings go to the source.  Raises ValueError for an unknown name, SourceError where the source is not usable.
     """
     if name not in _SOURCES:
         raise ValueError(f"there is no source {name!r}; choose one of {', '.join(_SOURCES)}")
@@ -84,8 +83,9 @@ _BY_HAND = {
 
 
 def prepared_photographs(split, pipeline=False):
-    """The split that the pipeline's data stage prepared.  For a page run by hand without one, a small painted
-    world.
+    """The split that the pipeline's data stage prepared.
+
+    For a page run by hand without one, a small painted world.
     """
     try:
         return load_prepared(paths.find(f"data/{split}.json", pipeline, "the data stage").parent, split)
@@ -96,8 +96,9 @@ def prepared_photographs(split, pipeline=False):
 
 
 def prepared_world(split, pipeline=False, limit=500):
-    """The first `limit` scenes of a split as `world.Scenes`, painted anew with their maps of things; None for
-    photographs.
+    """The first `limit` scenes of a split as `world.Scenes`, painted anew with their maps of things.
+
+    None for photographs.
 
     As many scenes can be had as one likes: those beyond the prepared ones are as unseen as they are.
     """
@@ -126,8 +127,9 @@ def photographs_at(size, split, limit=None, pipeline=False):
 
 
 def to_train_on(prepared):
-    """What training reads: the prepared photographs (N, S, S, 3) or, where they come from shards, all of
-    those (`Shards`).
+    """What training reads: the prepared photographs (N, S, S, 3).
+
+    Where they come from shards, all of those (`Shards`).
     """
     if prepared.report["source"] != "shards":
         return prepared.photos

@@ -1,5 +1,6 @@
-"""Reading the shards that `shards.py` wrote, from a folder or any URL that fsspec opens: batches for training
-in an order that is decided by (seed, position) alone, or every photograph once.
+"""Reading the shards that `shards.py` wrote, from a folder or any URL that fsspec opens.
+
+Batches for training come in an order that is decided by (seed, position) alone; otherwise every photograph comes once.
 
 Whoever knows how many batches were used continues exactly there, with nothing else to remember.
 """
@@ -271,11 +272,13 @@ class ShardSource(Source):
         self.classes = self.shards.classes
 
     def count(self, split):
+        """How many photographs a split has."""
         return self.shards.count(split)
 
     def stream(self, split, size):
-        """(Item, uint8 (size, size, 3), None) of each photograph, in the order of the shards, and
-        (Item, None, reason) of each corrupt one.
+        """(Item, uint8 (size, size, 3), None) of each photograph, in the order of the shards.
+
+        A corrupt one is (Item, None, reason).
         """
         self.count(split)
         _check_size(self.shards, size)

@@ -45,9 +45,11 @@ class VocSource(Source):
         self._labels = {}
 
     def items(self, split):
+        """The photographs of a split, by name."""
         return [Item(name) for name in sorted(self._of(split))]
 
     def read(self, item):
+        """A photograph by its item: uint8 (H, W, 3)."""
         return read_photo(self.root / "JPEGImages" / f"{item.name}.jpg", item.name)
 
     def targets(self, split, names):

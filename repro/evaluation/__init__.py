@@ -1,0 +1,1 @@
+"""What a colouriser and its features are measured by."""

@@ -17,12 +17,20 @@ from repro.evaluation.semantic import ask, match_classes, recolourings
 COMPARED = (  # pairs of methods whose difference says something: the paper's claims, and what goes beyond it
     ("rebalanced", "gray"),
     ("rebalanced", "classification"),
+    ("rebalanced", "regression"),
     ("rebalanced", "regression_finetuned"),
     ("classification", "gray"),
+    ("regression", "gray"),
     ("classification", "regression"),
     ("regression_finetuned", "regression"),
+    ("regression_finetuned", "classification"),
+    ("rebalanced, mode", "rebalanced"),  # decoded otherwise: --decode rebalanced
+    ("rebalanced", "rebalanced, mean"),
     ("encoder", "rebalanced"),
+    ("release", "gray"),
 )
+VIVID = (("regression", "truth"), ("rebalanced", "truth"))  # pairs whose colourfulness is compared
+RECORDED_AS = "rebalanced AuC: jackknife; the others: bootstrap"  # how intervals are made, as a record says
 BY_COLOUR = "by colour"  # the key of a row's (2, Q) array, which no table shows
 
 
@@ -34,7 +42,9 @@ def psnr(truth, colored):
 
 
 def colorfulness(rgb8):
-    """How colourful pictures are to people: (N, H, W, 3) uint8 -> (N,), 0 for gray, about 15 slightly, 33 moderately, 59 quite.
+    """How colourful pictures are to people: (N, H, W, 3) uint8 -> (N,).
+
+    0 is gray, about 15 slightly, 33 moderately, 59 quite colourful.
 
     Hasler and Suesstrunk, "Measuring colourfulness in natural images" (2003), equation 3 of the simple metric:
     deviations and .3 of the means of rg = R - G and yb = (R + G) / 2 - B.
@@ -43,6 +53,11 @@ def colorfulness(rgb8):
     opponents = np.stack((red - green, (red + green) / 2 - blue))
     deviation, mean = opponents.std((2, 3)), opponents.mean((2, 3))
     return np.hypot(*deviation) + 0.3 * np.hypot(*mean)
+
+
+def steps(ab):
+    """How patchy colours are: mean distance in ab of neighbouring pixels of a picture (1, H, W, 2), ab units."""
+    return float(np.mean([float(ab.diff(dim=axis).norm(dim=-1).mean()) for axis in (1, 2)]))
 
 
 def ab_of(rgb8):
@@ -70,7 +85,8 @@ class HeldOut:
         """A dict for each photograph: the figures of a method's pictures (N, H, W, 3) uint8.
 
         auc, auc_rebalanced: of this photograph.  pixels and rarity: how much it counts in the set's two
-        figures, which are the weighted means.  "by colour": (2, Q) of `by_colour`, for intervals.
+        figures, which are the weighted means.  steps: how patchy the colours are.  "by colour": (2, Q) of
+        `by_colour`, for intervals.
         """
         peak, vivid = psnr(self.photos, colored), colorfulness(colored)
         rows = []
@@ -84,15 +100,17 @@ class HeldOut:
                     "auc": 1 - float(error.mean()) / LIMIT, "pixels": error.numel(),
                     "auc_rebalanced": 1 - float((error * weight).sum() / weight.sum()) / LIMIT,
                     "rarity": float(weight.sum()),
-                    "psnr": float(peak[index]), "colorfulness": float(vivid[index]),
+                    "psnr": float(peak[index]), "colorfulness": float(vivid[index]), "steps": steps(ab),
                     BY_COLOUR: np.concatenate(by_colour(ab, self.ab[index][None], ab_bins())),
                 }
             )  # fmt: skip
         return rows
 
     def asked(self, classifier, colored):
-        """Whether a classifier names each photograph's class first, among all of its outputs and among the
-        set's own classes: two (N,) bool; None where the set has no classes that it knows.
+        """Whether a classifier names each photograph's class first: two (N,) bool.
+
+        The first is among all of its outputs, the second among the set's own classes.  None where the set has no
+        classes that it knows.
         """
         outputs = match_classes(self.classes, classifier.outputs)
         if not len(outputs) or (outputs < 0).any():
@@ -102,8 +120,9 @@ class HeldOut:
 
 
 def measure(held_out, models, classifiers=(), report=print, seed=0):
-    """Rows (a list of dicts) of every method on a `HeldOut`: gray, random and each of {name: Colorizer}; and
-    with classifiers of the true colours too.
+    """Rows (a list of dicts) of every method on a `HeldOut`: gray, random and each of {name: Colorizer}.
+
+    With classifiers, the true colours are a row too.
     """
     rows = []
     for method, colored in recolourings(held_out.photos, models, seed).items():
@@ -138,7 +157,8 @@ def differences(rows, pairs=COMPARED, seed=0):
     """{set: {"A - B": {figure: {mean, error, low, high}}}} of the pairs of methods that were measured.
 
     Both methods are measured on the same photographs and drawn together, so what makes a photograph easy or
-    hard for both does not widen the interval.
+    hard for both does not widen the interval.  Rows of a CSV file lack what photographs give to each colour: the
+    weights of the rebalanced AuC are then the set's in every resample, which mostly makes its interval too wide.
     """
     return {
         name: {
@@ -170,9 +190,11 @@ def _figures(rows):
 
 def _interval(figure, rows, other=None, seed=0):
     """An Interval of a figure of a method's rows, or of its difference from another method's."""
-    if figure in ("auc", "auc_rebalanced"):
+    if figure in ("auc", "auc_rebalanced") and BY_COLOUR in rows[0]:
         counts, errors = np.stack([row[BY_COLOUR] for row in rows], 1)
         others = None if other is None else np.stack([row[BY_COLOUR][1] for row in other])
         return auc_interval(counts, errors, figure == "auc_rebalanced", others, seed)
     values = np.array([row[figure] for row in rows], float)
-    return bootstrap(values if other is None else values - [row[figure] for row in other], seed=seed)
+    weighs = {"auc": "pixels", "auc_rebalanced": "rarity"}.get(figure)
+    weights = [row[weighs] for row in rows] if weighs else None
+    return bootstrap(values if other is None else values - [row[figure] for row in other], seed=seed, weights=weights)

@@ -1,15 +1,14 @@
-"""Bootstrap intervals: how far a figure would move if other photographs, raters or seeds had been drawn."""
+"""Intervals by bootstrap and by jackknife: how far a figure would move if other photographs or raters had been drawn."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, its bootstrap standard error, and the interval that holds the given share of the resampled
-    figures.
-    """
+    """A figure, its standard error, and the interval that holds the true one in the given share of samples."""
 
     mean: float
     error: float
@@ -40,12 +39,10 @@ def bootstrap(values, level=0.95, resamples=2000, seed=0, weights=None):
     return resampled(weighted_mean, len(values), level, resamples, seed)
 
 
-def resampled(statistic, units, level=0.95, resamples=2000, seed=0, recentred=False):
+def resampled(statistic, units, level=0.95, resamples=2000, seed=0):
     """The bootstrap of any figure of N units, which are drawn again and again, with repeats.
 
     statistic: how often each unit was drawn (R, N) float64 -> the figure of each of the R samples (R,).
-    recentred: the interval is moved by the difference between the figure and the resamples' mean.  A figure
-    that depends on how many different units there are needs that, since a resample holds only 63 % of them.
     Returns an Interval.
     """
     rng = np.random.default_rng(seed)
@@ -57,5 +54,17 @@ def resampled(statistic, units, level=0.95, resamples=2000, seed=0, recentred=Fa
         ]
     )
     figure = float(statistic(np.ones((1, units)))[0])
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2]) + (figure - found.mean() if recentred else 0)
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return Interval(figure, float(found.std(ddof=1)), float(low), float(high))
+
+
+def jackknife(figure, without, level=0.95):
+    """The jackknife of a figure of N units (Quenouille 1956, Tukey 1958): each is left out once.
+
+    For figures that depend on how many different units there are: a bootstrap's resample holds only 63 % of them.
+    without: (N,) the figure without each unit, N at least 2.  Returns an Interval, figure ± t errors.
+    """
+    units = len(without)
+    error = float(np.sqrt((units - 1) * np.var(without)))
+    reach = float(stats.t.ppf((1 + level) / 2, units - 1)) * error
+    return Interval(float(figure), error, float(figure) - reach, float(figure) + reach)

@@ -40,8 +40,10 @@ class Comparison:
 
 
 def average_outputs(colorizer, scenes, margin=STRIDE, batch=50):
-    """Mean prediction on each thing's pixels, `margin` px and more inside, by default as far as the network's
-    outputs lie apart: (things, Q) probabilities or (things, 2) ab, and how many (things,).
+    """Mean prediction on each thing's pixels, and how many pixels (things,).
+
+    The prediction is (things, Q) probabilities or (things, 2) ab.  The pixels lie `margin` px and more inside, by
+    default as far as the network's outputs lie apart.
     """
     things = np.where(interior(scenes.instances, margin), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
     size = 2 if gives_ab(colorizer.objective) else len(colorizer.bins)
@@ -113,8 +115,9 @@ def ideal_predictions(scenes, bins, class_weights, decode):
 
 
 def decoded_things(colorizer, scenes, temperature):
-    """Each many-coloured thing's average prediction, decoded: rows of (thing, most common colour, mode,
-    annealed mean, mean, E[ab]).
+    """Each many-coloured thing's average prediction, decoded.
+
+    Rows of (thing, most common colour, mode, annealed mean, mean, E[ab]).
 
     The colours are (2,) arrays in ab units but for the second, its name; E[ab] is the written-down one.
     """

@@ -14,9 +14,16 @@ def score(scores, targets):
     return mean_average_precision(scores, targets)
 
 
+def right(scores, targets):
+    """Which photographs' highest score is their class's: (N,) bool; None for (N, C) targets."""
+    targets = np.asarray(targets)
+    return np.asarray(scores).argmax(1) == targets if targets.ndim == 1 else None
+
+
 def sampling_error(scores, targets, resamples=200):
-    """Standard error of `score` over other test photographs: by formula for top-1, by bootstrap for mean average
-    precision.
+    """Standard error of `score` over other test photographs.
+
+    It is by formula for top-1, by bootstrap for mean average precision.
     """
     targets = np.asarray(targets)
     if targets.ndim == 1:
@@ -29,10 +36,11 @@ def sampling_error(scores, targets, resamples=200):
 
 
 def average_precision(scores, relevant):
-    """PASCAL VOC 2007: the mean of the precision at recalls 0, .1 ... 1, each the best at that recall or a
-    higher one (Everingham et al. 2010, equation 2).
+    """PASCAL VOC 2007: the mean of the precision at recalls 0, .1 ...
 
-    scores: (N,) higher is surer.  relevant: (N,) bool.  NaN if nothing is relevant.
+    1, each the best at that recall or a higher one (Everingham et al. 2010, equation 2).
+
+    scores: (N,) higher is surer. relevant: (N,) bool. NaN if nothing is relevant.
     """
     scores, relevant = np.asarray(scores, float), np.asarray(relevant, bool)
     if not relevant.any():
@@ -43,8 +51,9 @@ def average_precision(scores, relevant):
 
 
 def mean_average_precision(scores, targets):
-    """Mean over classes of `average_precision`: scores (N, C), targets (N, C) in {-1, 0, 1}; photographs with
-    0 ("difficult") are left out of that class.
+    """Mean over classes of `average_precision`: scores (N, C), targets (N, C) in {-1, 0, 1}.
+
+    Photographs with 0 ("difficult") are left out of that class.
     """
     scores, targets = np.asarray(scores), np.asarray(targets)
     kept = [targets[:, c] != 0 for c in range(targets.shape[1])]

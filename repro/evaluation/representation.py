@@ -1,26 +1,27 @@
-"""What the features know: linear probes on frozen layers (paper, section 3.2, "cross-channel encoding as
-self-supervised feature learning").
+"""What the features know: linear probes on frozen layers (paper, section 3.2).
+
+The paper calls this "cross-channel encoding as self-supervised feature learning".
 
 The network is frozen, every layer's features are shrunk bilinearly to about 9,600 values, as the authors did in
 "Split-Brain Autoencoders" (CVPR 2017), and a linear classifier is trained on them. (The paper itself pools by
-averaging.) Features are computed once, kept on disk in half precision, and read in mini-batches: memory stays
-at one mini-batch, whatever the data. The same code serves ten classes on a laptop, ImageNet's thousand on a
-GPU, and several labels a photograph (PASCAL VOC).
+averaging.) Features are computed once, kept on disk in half precision, and read in mini-batches: memory stays at one
+mini-batch, whatever the data. The same code serves ten classes on a laptop, ImageNet's thousand on a GPU, and several
+labels a photograph (PASCAL VOC).
 """
 
 import math
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
 from torch.nn import functional
 
 from repro.color import rgb8_to_lightness
-from repro.evaluation.quality import sampling_error, score
+from repro.evaluation.paired import t_reach
+from repro.evaluation.quality import right, sampling_error, score
 from repro.initialization import kmeans_initialize, random_initialize, refresh_batch_statistics
 from repro.network import ColorizationNet
 
@@ -32,8 +33,9 @@ L2 = (1e-4, 1e-3, 1e-2, 1e-1)  # of the standardised features' weights: the best
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear classifier on one layer.  weights: (D + 1, C), the last row is the bias.  mean, scale: (D,) of
-    the features.  l2: the decay that was chosen.
+    """A linear classifier on one layer.
+
+    weights: (D + 1, C), the last row is the bias.  mean, scale: (D,) of the features.  l2: the decay that was chosen.
     """
 
     weights: torch.Tensor
@@ -101,11 +103,12 @@ def fit_probe(
 ):
     """A linear classifier by L-BFGS, its decay chosen on held-out photographs.
 
-    features: (N, D) array, half precision and on disk if large.  targets: (N,) int64 classes, or (N, C) in
-    {-1, 0, 1} for several labels a photograph, where 0 is neither.  rows: positions to learn from, in order;
-    default all.  tuning: positions of other photographs that the decay is chosen on; without them it is chosen
-    on a share `held_out` of `rows`, and then all of these are used.  A single decay is taken as it is.  The gradient is summed over mini-batches of `batch` photographs, and no more are in memory.
-    Returns a Probe.  Raises ValueError if targets do not go with the features.
+    features: (N, D) array, half precision and on disk if large. targets: (N,) int64 classes, or (N, C) in {-1, 0, 1}
+    for several labels a photograph, where 0 is neither. rows: positions to learn from, in order; default all. tuning:
+    positions of other photographs that the decay is chosen on; without them it is chosen on a share `held_out` of
+    `rows`, and then all of these are used. A single decay is taken as it is. The gradient is summed over mini-batches
+    of `batch` photographs, and no more are in memory. Returns a Probe. Raises ValueError if targets do not go with
+    the features.
     """
     targets = torch.as_tensor(np.asarray(targets))
     if len(targets) != len(features) or targets.ndim not in (1, 2):
@@ -187,11 +190,11 @@ def _moments(features, rows, batch):
 
 @dataclass(frozen=True)
 class LayerQuality:
-    """One probe: which network and layer, which seed, accuracy (or mean average precision) in 0..1, and the
-    number of features.
+    """One probe: network, layer, seed, quality and the number of features.
 
     validation: the same on the photographs that chose the decay, which choose the best layer too.  error:
-    standard error of the quality, had other test photographs been drawn.
+    standard error of the quality, had other test photographs been drawn.  right: (N,) bool, which of them were
+    right; None where a photograph has several labels.
     """
 
     network: str
@@ -201,6 +204,7 @@ class LayerQuality:
     features: int
     validation: float = math.nan
     error: float = 0.0
+    right: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 def probe_layers(name, network, training, test, layers=LAYERS, seeds=(0, 1, 2), draw=None, report=print, **options):
@@ -228,8 +232,8 @@ def probe_layers(name, network, training, test, layers=LAYERS, seeds=(0, 1, 2), 
                 probe = fit_probe(known[layer], training[1], rows, seed=seed, tuning=left, **options)
                 scores = probe.scores(unseen[layer]).cpu()
                 chosen_by = score(probe.scores(known[layer], left).cpu(), np.asarray(training[1])[left])
-                quality, error = score(scores, test[1]), sampling_error(scores, test[1])
-                found.append(LayerQuality(name, layer, seed, quality, known[layer].shape[1], chosen_by, error))
+                quality, error, hit = score(scores, test[1]), sampling_error(scores, test[1]), right(scores, test[1])
+                found.append(LayerQuality(name, layer, seed, quality, known[layer].shape[1], chosen_by, error, hit))
             here = [row.quality for row in found if row.layer == layer]
             around = f" +- {deviation(here):.3f}" if len(here) > 1 else ""
             report(f"  {name:15s} {layer}  {np.mean(here):.3f}{around}")
@@ -270,8 +274,9 @@ def deviation(values):
 
 
 def untrained(kind, width, lightness, seed=0):
-    """A network that has seen no colour: kind "random" (He's) or "k-means", batch normalisation set to
-    lightness (N, 1, H, W), 0..100.
+    """A network that has seen no colour: kind "random" (He's) or "k-means".
+
+    Batch normalisation is set to lightness (N, 1, H, W), 0..100.
     """
     torch.manual_seed(seed)
     network = ColorizationNet(width)
@@ -304,11 +309,5 @@ def by_network(found):
 
 
 def _reach(rows):
-    """Half of the 95 % interval of a layer's mean quality: t with Welch and Satterthwaite's degrees of freedom."""
-    # all seeds are measured on the same test photographs, so more seeds do not make that part of the error less
-    sample = float(np.mean([row.error**2 for row in rows]))
-    if len(rows) < 2:
-        return 1.96 * math.sqrt(sample)
-    seeds = deviation([row.quality for row in rows]) ** 2 / len(rows)
-    freedom = (sample + seeds) ** 2 * (len(rows) - 1) / seeds**2 if seeds else math.inf
-    return float(stats.t.ppf(0.975, min(freedom, 1e6))) * math.sqrt(sample + seeds)
+    """Half of the 95 % interval of a layer's mean quality over seeds."""
+    return t_reach(float(np.mean([row.error**2 for row in rows])), [row.quality for row in rows])

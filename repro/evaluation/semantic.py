@@ -1,8 +1,8 @@
-"""Semantic interpretability: does a classifier that knows only real photographs recognise coloured ones?
+"""Semantic interpretability: how well a classifier of real photographs recognises coloured ones.
 
-Paper, section 3.1, "semantic interpretability (VGG classification)": recoloured photographs go through an
-off-the-shelf classifier (VGG-16 there), and its accuracy tells how realistic the colours are to it. Here any
-number of classifiers is asked, each with the preprocessing of its own configuration.
+Paper, section 3.1, "semantic interpretability (VGG classification)": recoloured photographs go through an off-the-shelf
+classifier (VGG-16 there), and its accuracy tells how realistic the colours are to it. Here any number of classifiers is
+asked, each with the preprocessing of its own configuration.
 """
 
 import re
@@ -23,8 +23,10 @@ class ClassifierError(Exception):
 
 @dataclass(frozen=True)
 class Classifier:
-    """name: as in the settings.  outputs: what its outputs are called.  logits: photographs (N, H, W, 3)
-    uint8 -> (N, len(outputs)) float32.
+    """A model that names what a photograph shows.
+
+    name: as in the settings.  outputs: what its outputs are called.  logits: photographs (N, H, W, 3) uint8 -> (N,
+    len(outputs)) float32.
     """
 
     name: str
@@ -135,9 +137,8 @@ def _from_timm(name, model_name):
 def train_classifier(photos, labels, classes, folder, steps=300, batch=64, rate=3e-3, seed=0):
     """A small residual network trained on true colours, written in the Hub's layout.
 
-    photos: (N, S, S, 3) uint8.  labels: (N,) int, 0..len(classes) - 1.  folder: where it is written.
-    Returns the mean loss of the last tenth of the steps, nats.  Raises ValueError for photographs without
-    labels.
+    photos: (N, S, S, 3) uint8.  labels: (N,) int, 0..len(classes) - 1.  folder: where it is written. Returns the mean
+    loss of the last tenth of the steps, nats.  Raises ValueError for photographs without labels.
     """
     transformers = _quiet_transformers()
     labels = torch.as_tensor(np.asarray(labels, dtype=np.int64))
@@ -176,11 +177,10 @@ def train_classifier(photos, labels, classes, folder, steps=300, batch=64, rate=
 
 
 def match_classes(classes, outputs):
-    """Which output of a classifier stands for each class of the data: (C,) int64, -1 where none or several
-    do.
+    """Which output of a classifier stands for each class of the data: (C,) int64, -1 where none or several do.
 
-    ImageNet's 1,000 WordNet ids are matched by order, everything else by name: an output may have several
-    names, with commas between ("church, church building"); case, underscores and hyphens do not count.
+    ImageNet's 1,000 WordNet ids are matched by order, everything else by name: an output may have several names, with
+    commas between ("church, church building"); case, underscores and hyphens do not count.
     """
     if len(classes) == 1000 and all(re.fullmatch(r"n\d{8}", name) for name in classes):
         return np.argsort(np.argsort(classes)) + len(outputs) - 1000  # one more: 0 is background
@@ -210,6 +210,7 @@ class Answers:
 
     @classmethod
     def joined(cls, parts):
+        """The answers to several batches as one, in order."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
 
 
@@ -240,8 +241,9 @@ def accuracy(rank, top=1, seed=0):
 
 
 def class_changes(before, after, labels, classes):
-    """Which classes gain and lose: hits (N,) bool of two methods -> [(class, change of top-1, photographs)],
-    the largest gain first.
+    """Which classes gain and lose: [(class, change of top-1, photographs)], the largest gain first.
+
+    It compares the hits (N,) bool of two methods.
     """
     labels = np.asarray(labels)
     difference = np.asarray(after, float) - np.asarray(before, float)
@@ -253,8 +255,7 @@ def class_changes(before, after, labels, classes):
 
 
 def telling_cases(before, after, most=4):
-    """Photographs whose answer changes most: (gained, lost), positions, the largest change of certainty
-    first.
+    """Photographs whose answer changes most: (gained, lost), positions, the largest change of certainty first.
 
     before, after: Answers for two methods on the same photographs.
     """

@@ -22,6 +22,7 @@ def gamut(axes, bins=None, lightness=60.0, resolution=2.0):
 
 
 def ab_axes(axes):
+    """Give axes the ab plane's limits and labels, in ab units."""
     axes.set(
         xlim=(-113, 113),
         ylim=(-113, 113),
@@ -56,9 +57,7 @@ def bin_colors(bins, lightness=60.0):
 
 
 def distribution(axes, bins, probabilities, lightness=60.0, scale=900):
-    """A distribution over bins: a disc in the bin's own colour, its area the probability; the largest are
-    labelled.
-    """
+    """A distribution over bins: a disc in the bin's own colour, its area the probability; the largest are labelled."""
     bins, probabilities = np.asarray(bins), np.asarray(probabilities, float)
     axes.scatter(*bins.T, s=2, color="#bbb")
     axes.scatter(*bins.T, s=scale * probabilities, c=bin_colors(bins, lightness), edgecolors="#333", linewidths=0.6)
@@ -76,7 +75,7 @@ def answers_for_a_pixel(bins, probabilities, answers, lightness=60.0):
     """
     figure, axis = new_figure(width=4.4, height=4.7)
     distribution(axis, bins, probabilities, lightness)
-    for (name, ab), mark in zip(answers.items(), ("s", "D", "^", "*")):
+    for (name, ab), mark in zip(answers.items(), ("s", "D", "^", "*"), strict=False):
         label = f"{name} ({ab[0]:.0f}, {ab[1]:.0f})"
         axis.plot(*ab, mark, color="white", markeredgecolor="black", markersize=9, label=label, linestyle="none")
     figure.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=2)
@@ -86,19 +85,20 @@ def answers_for_a_pixel(bins, probabilities, answers, lightness=60.0):
 def brushed_bins(bins, chosen, prior, weights):
     """What bins under a brush weigh among all: chosen (Q,) bool, prior and weights (Q,).  Returns a Figure."""
     prior, weights, chosen = (np.asarray(values) for values in (prior, weights, chosen))
-    figure, axis = new_figure(width=4.0, height=3.6)
+    figure, axis = new_figure(width=4.2, height=3.6)
     seen = prior > 0
-    axis.loglog(prior[seen], weights[seen], ".", color="#aaa", markersize=4, label="all bins")
+    axis.loglog(prior[seen], weights[seen], ".", color="#aaa", markersize=4, label="all seen bins")
     under = chosen & seen
     colors = bin_colors(bins)[under]
     axis.scatter(prior[under], weights[under], c=colors, edgecolors="black", s=45, zorder=3, label="under the brush")
     pull = prior * weights
     share, pull = prior[chosen].sum() / prior.sum(), pull[chosen].sum() / pull.sum()
     reach = f"weights {weights[chosen].min():.2f} to {weights[chosen].max():.2f}" if chosen.any() else "no bin here"
+    counted = f"{chosen.sum()} bins, {under.sum()} of them seen" if chosen.any() else "0 bins"
     axis.set(
         xlabel="share of pixels",
         ylabel="weight",
-        title=f"{chosen.sum()} bins, {reach}\n{share:.2%} of pixels, {pull:.2%} of the loss",
+        title=f"{counted}\n{reach}\n{share:.2%} of pixels, {pull:.2%} of the loss",
     )
     axis.legend(frameon=False, fontsize=8)
     return figure
@@ -106,6 +106,7 @@ def brushed_bins(bins, chosen, prior, weights):
 
 def paired_shares(names, ab, first, second, title):
     """Two bars for each colour, the second hatched, with their numbers: shares (C,) of colours ab (C, 2).
+
     Returns a Figure.
     """
     figure, axis = new_figure(width=5.6, height=2.8)

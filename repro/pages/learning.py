@@ -1,5 +1,7 @@
 """Figures of the network and of its training."""
 
+from itertools import cycle
+
 import numpy as np
 
 from repro.pages.photographs import lightness_only, photographs
@@ -10,7 +12,7 @@ def training_curves(histories):
     """Validation loss and rebalanced AuC against steps: {objective: list of dicts}.  Returns a Figure."""
     figure, axes = new_figure(3, width=9.6)
     for name, history in histories.items():
-        for axis, field in zip(axes, ("validation_loss", "auc", "auc_rebalanced")):
+        for axis, field in zip(axes, ("validation_loss", "auc", "auc_rebalanced"), strict=True):
             values = [row[field] for row in history]
             if field == "validation_loss":
                 values = [value / values[0] for value in values]
@@ -23,21 +25,21 @@ def training_curves(histories):
                 color=COLORS[name],
                 label=name,
             )
-    for axis, title in zip(axes, ("validation loss, first = 1", "AuC", "rebalanced AuC")):
+    for axis, title in zip(axes, ("validation loss, first = 1", "AuC", "rebalanced AuC"), strict=True):
         axis.set(title=title, xlabel="step")
     axes[0].legend(frameon=False)
     return figure
 
 
 def expected_against_learned(comparisons, title):
-    """Theory against network: a point for each colour's share, the diagonal where they agree.  Returns a
-    Figure.
+    """Theory against network: a point for each colour's share, a mark of its own for each thing, the diagonal where
+    they agree.  Returns a Figure.
     """
-    figure, axes = new_figure(width=4.2, height=4.0)
+    figure, axes = new_figure(width=5.6, height=4.0)
     axes.plot([0, 1], [0, 1], color="#999", linewidth=0.8)
     axes.fill_between([0, 1], [-0.1, 0.9], [0.1, 1.1], color="#eee", zorder=0)
-    for comparison in comparisons:
-        axes.plot(comparison.expected, comparison.learned, "o", markersize=4, label=comparison.thing)
+    for comparison, mark in zip(comparisons, cycle("os^vDPX*<>phd")):
+        axes.plot(comparison.expected, comparison.learned, mark, markersize=5, label=comparison.thing)
         for name, x, y in zip(comparison.colours, comparison.expected, comparison.learned):
             if abs(x - y) > 0.06:
                 axes.annotate(
@@ -55,12 +57,15 @@ def expected_against_learned(comparisons, title):
         ylim=(0, 1),
         aspect="equal",
     )
+    if comparisons:
+        figure.legend(frameon=False, fontsize=7, loc="outside right upper", title="thing", title_fontsize=8)
     return figure
 
 
 def network_plan(shapes):
-    """The network's layers as boxes from input to output, heights and widths by resolution and channels:
-    {layer: (channels, height, width)}.  The x axis counts layers.  Returns a Figure.
+    """The network's layers as boxes from input to output: {layer: (channels, height, width)}.
+
+    A box's height is the resolution, its width the channels.  The x axis counts layers.  Returns a Figure.
     """
     figure, axis = new_figure(width=7.6, height=2.6)
     for place, (name, (channels, height, _)) in enumerate(shapes.items()):
@@ -79,6 +84,7 @@ def network_plan(shapes):
 
 def receptive_field(photo, name, field, stride):
     """What one output pixel of a layer can see: a square of `field` pixels around the photograph's middle.
+
     Returns a Figure.
     """
     size = photo.shape[0]
@@ -92,10 +98,11 @@ def receptive_field(photo, name, field, stride):
 
 def layer_ratios(ratios):
     """Gradient ratios by layer, each divided by its geometric mean: {initialisation: {layer: ratio}}.
+
     Returns a Figure.
     """
     figure, axis = new_figure(width=7.5, height=3.2)
-    for (name, values), marker, line in zip(ratios.items(), "xs^o", ("-.", ":", "--", "-")):
+    for (name, values), marker, line in zip(ratios.items(), "xs^o", ("-.", ":", "--", "-"), strict=False):
         heights = np.array(list(values.values()))
         axis.semilogy(heights / np.exp(np.log(heights).mean()), line, marker=marker, markersize=4, label=name)
     axis.set(xticks=range(len(values)), title="mean squared gradient over mean squared weight, geometric mean = 1")
@@ -105,8 +112,9 @@ def layer_ratios(ratios):
 
 
 def feature_maps(features, title, columns=8):
-    """A layer's first channels for one photograph: (C, h, w), each scaled to its own range.  Returns a
-    Figure.
+    """A layer's first channels for one photograph: (C, h, w), each scaled to its own range.
+
+    Returns a Figure.
     """
     maps = np.asarray(features[:columns], float)
     low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
@@ -117,11 +125,12 @@ def feature_maps(features, title, columns=8):
 
 
 def plan_bars(plans):
-    """Hours of a training by machine: {name: `Estimate`}, hatched where its input is the limit.  Returns a
-    Figure.
+    """Hours of a training by machine: {name: `Estimate`}, hatched where its input is the limit.
+
+    Returns a Figure.
     """
     figure, axis = new_figure(width=6, height=0.5 * len(plans) + 1.2)
-    for place, (name, found) in enumerate(plans.items()):
+    for place, found in enumerate(plans.values()):
         limited = found.limit == "input"
         axis.barh(place, found.hours, color="#777", hatch="///" if limited else None, edgecolor="white")
         rounded = lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

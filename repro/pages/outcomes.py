@@ -18,7 +18,7 @@ def error_curves(curves, title):
 def accuracy_by_temperature(found):
     """Both AuC figures against temperature: {objective: {T: (plain, rebalanced)}}.  Returns a Figure."""
     figure, axes = new_figure(2, width=8, height=2.8)
-    for which, (axis, title) in enumerate(zip(axes, ("AuC", "rebalanced AuC"))):
+    for which, (axis, title) in enumerate(zip(axes, ("AuC", "rebalanced AuC"), strict=True)):
         for name, values in found.items():
             heights = [pair[which] for pair in values.values()]
             axis.plot(list(values), heights, LINES[name], marker=MARKERS[name], color=COLORS[name], label=name)
@@ -34,7 +34,7 @@ def intervals(table, title, label="share"):
     figure, axes = new_figure(
         len(table), width=3.4 * len(table) + 0.8, height=0.34 * len(rows) + 1.1, sharey=True, squeeze=False
     )
-    for axis, (panel, values) in zip(axes[0], table.items()):
+    for axis, (panel, values) in zip(axes[0], table.items(), strict=True):
         for place, (name, found) in enumerate(values.items()):
             reach = [[found.mean - found.low], [found.high - found.mean]]
             axis.errorbar(
@@ -60,8 +60,9 @@ def intervals(table, title, label="share"):
 
 
 def layer_quality(found, title, label):
-    """Quality of linear probes by layer: a list of `LayerQuality`; points are means over seeds, bars their
-    spread.  Returns a Figure.
+    """Quality of linear probes by layer: a list of `LayerQuality`; points are means over seeds, bars their spread.
+
+    Returns a Figure.
     """
     layers = list(dict.fromkeys(row.layer for row in found))
     figure, axis = new_figure(width=6.4, height=3.4)

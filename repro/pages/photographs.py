@@ -14,7 +14,7 @@ def photographs(photos, titles=None, columns=None, height=1.7):
     figure, axes = new_figure(
         columns, rows, width=height * 1.05 * columns, height=(height + 0.25) * rows, squeeze=False
     )
-    for axis, photo, title in zip(axes.flat, photos, titles or [""] * len(photos)):
+    for axis, photo, title in zip(axes.flat, photos, titles or [""] * len(photos), strict=False):
         axis.imshow(photo, cmap="gray", vmin=0, vmax=255)
         axis.set_title(title, fontsize=8, loc="center", parse_math=False)  # a name may hold dollars
         axis.set(xticks=[], yticks=[])
@@ -32,8 +32,9 @@ def lightness_only(rgb8):
 
 
 def halves(left, right, percent):
-    """Two pictures (H, W, 3) uint8 in one: the first to the left of a white line at `percent` of the width, the
-    second to its right.
+    """Two pictures (H, W, 3) uint8 in one, with a white line at `percent` of the width between.
+
+    The first is to the left of the line, the second to its right.
     """
     at = round(left.shape[1] * percent / 100)
     picture = np.concatenate((left[:, :at], right[:, at:]), 1)

@@ -12,6 +12,7 @@ from repro import paths
 from repro.colorizer.weights import PRETRAINED
 from repro.files import write_atomically
 from repro.pages.hints import hints_table
+from repro.pages.temperatures import temperature_table
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
 
@@ -23,8 +24,14 @@ def write_metrics(name, values, pipeline=False):
 
 
 def read_metrics(name, pipeline=False, made_by="an earlier page"):
-    """What `write_metrics` wrote.  Raises FileNotFoundError that says which page makes it."""
-    return json.loads(paths.find(f"metrics/{name}.json", pipeline, made_by).read_text())
+    """What `write_metrics` wrote, with a line where the figures are of the models that come along for the pages.
+
+    Raises FileNotFoundError that says which page makes it.
+    """
+    path = paths.find(f"metrics/{name}.json", pipeline, made_by)
+    if paths.READY in path.parents:
+        print(f"{name}: measured on the small networks that come along, until {made_by} is run here.")
+    return json.loads(path.read_text())
 
 
 def hardware():
@@ -50,9 +57,15 @@ def run_description(seed):
     }
 
 
+def as_json(record):
+    """The bytes of a file under results/."""
+    return (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
+
+
 def keep(name):
-    """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README, whose first
-    picture is page 11's.  Returns the path of the numbers.
+    """Keep the last pipeline run as results/<name>.json and .png, in git, and quote it in README.
+
+    README's first picture is page 11's.  Returns the path of the numbers.
     """
     numbers, picture = paths.OUTPUTS / "metrics/12_results.json", paths.OUTPUTS / "figures/methods.png"
     first = paths.OUTPUTS / "legacy/first.png"
@@ -60,6 +73,8 @@ def keep(name):
         if not file.exists():
             raise FileNotFoundError(f"{file} is not there; run the pipeline first: make repro")
     record = json.loads(numbers.read_text()) | {"page_minutes": page_minutes()}
+    if (timed := paths.OUTPUTS / "stage_seconds.json").exists():
+        record["stage_seconds"] = json.loads(timed.read_text())
     write_atomically(paths.RESULTS / f"{name}.png", picture.read_bytes())
     write_atomically(paths.RESULTS / "first.png", first.read_bytes())
     write_atomically(paths.RESULTS / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
@@ -85,24 +100,25 @@ def page_minutes():
 
 def quote_results(text):
     """README with every block between `<!-- results/NAME.json -->` and `<!-- end -->` written anew from that
-    file.
+    file; `results/claims.json, in short` is the list of verdicts alone.
     """
 
     def block(match):
         record = paths.RESULTS / f"{match[1]}.json"
-        found = json.loads(record.read_text()) if record.exists() else None
-        body = (
-            "(not recorded yet)"
-            if found is None
-            else held_out_table(found)
-            if "held_out" in found
-            else hints_table(found)
-            if "hints" in found
-            else markdown_table(found)
-        )
-        return f"<!-- results/{match[1]}.json -->\n{body}\n<!-- end -->"
+        body = _quoted(json.loads(record.read_text()), match[2]) if record.exists() else "(not recorded yet)"
+        return f"<!-- results/{match[1]}.json{match[2] or ''} -->\n{body}\n<!-- end -->"
 
-    return re.sub(r"<!-- results/(\w+)\.json -->\n.*?<!-- end -->", block, text, flags=re.S)
+    return re.sub(r"<!-- results/(\w+)\.json(, in short)? -->\n.*?<!-- end -->", block, text, flags=re.S)
+
+
+def _quoted(record, in_short):
+    if "claims" in record:
+        return claims_in_short(record) if in_short else claims_table(record)
+    if "hints" in record:
+        return hints_table(record)
+    if "temperature" in record:
+        return temperature_table(record)
+    return held_out_table(record) if "held_out" in record else markdown_table(record)
 
 
 def method_name(method):
@@ -114,8 +130,8 @@ def held_out_rows(results, section="held_out"):
     """What `python -m repro measure` found as a table: its header, and a row for each method of each collection.
 
     section: "held_out", whose cells are a mean ± half of its interval; or "differences" of two methods on the same
-    photographs, each with the ends of its interval.  In per cent where the figure is a share; None where it was not
-    measured.
+    photographs, each with the ends of its interval.  In per cent where the figure is a share; None where it was
+    not measured.
     """
     number, methods = results.get("photographs", {}), section == "held_out"
     names = _held_out_figures(results)
@@ -167,9 +183,55 @@ def held_out_table(results):
     lines.append(
         "Per cent, ± half of the 95 % interval over photographs; of differences the whole interval, both methods drawn "
         "together. Rebalanced AuC falls with the number of photographs, so compare it within one collection only. "
-        f"Measured {run['date']} on {run['hardware']}; seed {run['seed']}, Python {run['python']}, torch {run['torch']}."
+        f"Measured {run['date']} on {run['hardware']}; "
+        f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}."
     )
     return "\n".join(lines)
+
+
+# ---- the paper's claims ----
+
+
+def claims_rows(found):
+    """What `claims.table` found as a table for a page or README: its header, and a row for each claim."""
+    header = [
+        "the paper's claim, with its figures", "the painted world, against theory",
+        "photographs, the network at quarter width", "the authors' weights", "verdict",
+    ]  # fmt: skip
+    rows = []
+    for row in found["claims"]:
+        columns = [row[name] for name in ("world", "photographs", "authors")]
+        cells = [f"{column['verdict']}: {column['text']}" if column["text"] else None for column in columns]
+        rows.append([f"{row['claim']} ({row['paper']})", *cells, _word(row)])
+    return header, rows
+
+
+def _word(row):
+    return row["verdict"] + (" (painted world)" if row["of"] == "world" else "")
+
+
+def claims_in_short(found):
+    """Which claims have which verdict as Markdown, a line for each verdict."""
+    lines = []
+    for verdict in found["verdicts"]:
+        of_it = [row for row in found["claims"] if row["verdict"] == verdict]
+        names = [row["claim"] + _word(row).removeprefix(verdict) for row in of_it]
+        lines.append(f"- **{verdict.capitalize()}** ({len(of_it)}): {'; '.join(names) or 'none'}.")
+    return "\n".join(lines)
+
+
+def claims_table(found):
+    """The table of claims as Markdown, with its rule."""
+    header, rows = claims_rows(found)
+    first, *others = (f"| {' | '.join(cell or '' for cell in row)} |" for row in (header, *rows))
+    note = (
+        "Differences in points (of AuC, of top-1), or in per cent of the truth's colourfulness, with 95 % intervals. "
+        "An empty cell: not measured."
+    )
+    return "\n".join([first, "|---" * len(header) + "|", *others, "", f"{note} {found['rule']}"])
+
+
+# ---- a run ----
 
 
 def markdown_table(results):
@@ -196,7 +258,9 @@ def markdown_table(results):
             "|---|---|---|---|---|---|---|",
             *rows,
             "",
-            f"Here: {ours['photographs']} unseen {what} of {ours['pixels']} pixels; {samples:,} training samples for each model; minutes of "
-            f"training: {minutes}{whole}. Recorded {run['date']} on {run['hardware']}; seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
+            f"Here: {ours['photographs']} unseen {what} of {ours['pixels']} pixels; "
+            f"{samples:,} training samples for each model; minutes of training: {minutes}{whole}. "
+            f"Recorded {run['date']} on {run['hardware']}; "
+            f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
         ]
     )

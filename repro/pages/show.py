@@ -63,7 +63,10 @@ def show(figure, caption, alt):
 
 
 def show_table(header, rows, caption):
-    """Show a table: header of strings, rows of strings or numbers; the first column to the left, the others to the right."""
+    """Show a table: header of strings, rows of strings or numbers.
+
+    The first column is to the left, the others to the right.
+    """
 
     def line(tag, values):
         sides = ["left"] + ["right"] * (len(values) - 1)

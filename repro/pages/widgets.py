@@ -1,4 +1,7 @@
-"""Demonstrations: a picture that follows its sliders, and one to point at with the mouse, a finger, or the arrow keys."""
+"""Demonstrations: a picture that follows its sliders, and one to point at.
+
+One points with the mouse, a finger, or the arrow keys.
+"""
 
 import anywidget
 import ipywidgets
@@ -8,7 +11,7 @@ from repro.pages.show import to_png
 
 SCRIPT = """
 function render({ model, el }) {
-  el.innerHTML = `<div class="repro-pointer" tabindex="0" role="application"><img alt=""><span class="cross"></span></div>
+  el.innerHTML = `<div class="repro-pointer" tabindex="0" role="application" aria-roledescription="picture to point at"><img alt=""><span class="cross"></span></div>
     <div class="repro-pointer-says" aria-live="polite"></div>`;
   const box = el.firstChild, image = box.querySelector("img"), cross = box.querySelector(".cross"), says = el.lastChild;
   const between = (x, low, high) => Math.min(Math.max(x, Math.min(low, high)), Math.max(low, high));
@@ -21,7 +24,8 @@ function render({ model, el }) {
     model.save_changes();
   };
   const place = () => {
-    const [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame"), [x, y] = model.get("value");
+    const [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame");
+    const [x, y] = model.get("value");
     cross.style.left = 100 * (x0 + (x1 - x0) * (x - left) / (right - left)) + "%";
     cross.style.top = 100 * (y0 + (y1 - y0) * (y - bottom) / (top - bottom)) + "%";
     const named = model.get("names").map((name, i) => name && name + " " + +[x, y][i].toFixed(1)).filter(Boolean);
@@ -35,7 +39,8 @@ function render({ model, el }) {
     place();
   };
   const point = event => {
-    const seen = image.getBoundingClientRect(), [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame");
+    const [left, bottom, right, top] = model.get("extent"), [x0, y0, x1, y1] = model.get("frame");
+    const seen = image.getBoundingClientRect();
     const across = (event.clientX - seen.left) / seen.width, down = (event.clientY - seen.top) / seen.height;
     set(left + (right - left) * (across - x0) / (x1 - x0), bottom + (top - bottom) * (down - y0) / (y1 - y0));
   };
@@ -67,11 +72,55 @@ LOOKS = """
 """
 
 
+PICTURE = """
+function render({ model, el }) {
+  el.innerHTML = `<img class="widget-image">`;
+  const image = el.firstChild;
+  const show = () => {
+    URL.revokeObjectURL(image.src);
+    image.src = URL.createObjectURL(new Blob([model.get("value")], { type: "image/png" }));
+    image.style.width = model.get("width") + "px";
+    image.style.maxWidth = "100%";
+    image.alt = model.get("alt");
+  };
+  for (const name of ["value", "alt", "width"]) model.on("change:" + name, show);
+  show();
+  const label = tries => {
+    const demo = el.closest(".repro-demo");
+    const sliders = demo ? demo.querySelectorAll(".widget-slider, .widget-inline-hbox") : [];
+    for (const slider of sliders) {
+      const name = slider.querySelector(".widget-label")?.textContent;
+      const handle = slider.querySelector(".noUi-handle"), number = slider.querySelector(".widget-readout");
+      if (name && handle) handle.setAttribute("aria-label", name);
+      if (name && number) { number.setAttribute("role", "textbox"); number.setAttribute("aria-label", name + ", as a number"); }
+    }
+    if (tries) setTimeout(() => label(tries - 1), 250);
+  };
+  label(20);
+}
+export default { render };
+"""
+
+
+class Picture(anywidget.AnyWidget):
+    """A PNG that can be replaced, with an alternative text, which ipywidgets.Image has not.
+
+    value: PNG bytes.  alt: what it shows, in words.  width: pixels.  It also gives the sliders of its demonstration
+    the names that ipywidgets writes beside them only for the eye.
+    """
+
+    _esm = PICTURE
+    value = traitlets.Bytes().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    width = traitlets.Int().tag(sync=True)
+
+
 class Pointer(anywidget.AnyWidget):
     """A Figure whose first axes can be pointed at: `value` is (x, y) in their units, in whole steps.
 
-    Like a slider, it has a `description`, for those who cannot see the picture.  names: of the two coordinates,
-    "" for one that does not matter.  step: of value and arrow keys (five with Shift).  hover: whether the mouse's button need not be held down.
+    Like a slider, it has a `description`, for those who cannot see the picture. names: of the two coordinates, "" for
+    one that does not matter. step: of value and arrow keys (five with Shift). hover: whether the mouse's button need
+    not be held down.
     """
 
     _esm, _css = SCRIPT, LOOKS
@@ -104,23 +153,20 @@ def slider_demo(draw, alt, **sliders):
     """A picture that follows its sliders: draw(**values) -> Figure.  Returns a widget.
 
     sliders: ipywidgets by the name of the parameter of `draw` that they set; a `Pointer` stands beside the
-    picture, the others above. The picture is the PNG of an Image widget whose value is set by `observe`: no
+    picture, the others above. The picture is the PNG of a `Picture` whose value is set by `observe`: no
     Output widget, which now and then hangs an unattended run.
     """
     values = lambda: {name: slider.value for name, slider in sliders.items()}
     first = draw(**values())
     width = round(first.get_figwidth() * first.get_dpi())
-    layout = {"width": f"{width}px", "max_width": "100%"}  # else JupyterLab stretches it to the page's width
-    picture = ipywidgets.Image(value=to_png(first), format="png", layout=layout)
-    picture.alt = alt
-
+    picture = Picture(value=to_png(first), alt=alt, width=width)
     places = [axes.get_position() for axes in first.axes]
 
     def redraw(change):
         figure = draw(**values())
         if len(figure.axes) == len(places):  # laid out once: nothing jumps while it is dragged
             figure.set_layout_engine("none")
-            for axes, place in zip(figure.axes, places):
+            for axes, place in zip(figure.axes, places, strict=True):
                 axes.set_position(place)
         picture.value = to_png(figure)
 
@@ -133,4 +179,5 @@ def slider_demo(draw, alt, **sliders):
         slider.continuous_update = True
         slider.style.description_width = "initial"
     wrapping = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
-    return ipywidgets.VBox([*others, ipywidgets.HBox([*pointers, picture], layout=wrapping)])
+    demo = ipywidgets.VBox([*others, ipywidgets.HBox([*pointers, picture], layout=wrapping)])
+    return demo.add_class("repro-demo")

@@ -61,7 +61,8 @@ def load_study(folder):
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise StudyError(
-            f"no study in {folder}: expected {MANIFEST} there; run the page 08_perceptual_realism, or name another --folder"
+            f"no study in {folder}: expected {MANIFEST} there; "
+            "run the page 08_perceptual_realism, or name another --folder"
         )
     try:
         manifest = json.loads(path.read_text())

@@ -61,6 +61,7 @@ class PatientProtocol(H11Protocol):
     """uvicorn's, with a time limit for each request's head and body, and room for newcomers in a crowd."""
 
     def connection_made(self, transport):
+        """Start the clock, and close the longest waiting connection where there is a crowd."""
         super().connection_made(transport)
         self.quiet_since, self.limit = time.monotonic(), None
         self._limit(True)
@@ -72,16 +73,18 @@ class PatientProtocol(H11Protocol):
                 oldest.transport.close()
 
     def is_answering(self):
-        """Is a whole request here whose answer is not yet sent?"""
+        """Whether a whole request is here whose answer is not yet sent."""
         return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
 
     def data_received(self, data):
+        """Note that somebody speaks, and keep or stop the clock of what is not whole."""
         self.quiet_since = time.monotonic()
         super().data_received(data)
         cycle = self.cycle
         self._limit(cycle is None or cycle.more_body or cycle.response_complete)
 
     def connection_lost(self, exc):
+        """Stop the clock."""
         self._limit(False)
         super().connection_lost(exc)
 

@@ -44,8 +44,10 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What one server takes: the longest body (bytes), joins a minute for all together (a class shares one
-    address), requests a second and at once for one rater, and raters of a study.
+    """What one server takes.
+
+    The longest body (bytes), joins a minute for all together (a class shares one address), requests a second and at
+    once for one rater, and raters of a study.
     """
 
     body: int = 4096
@@ -64,7 +66,7 @@ class Allowance:
         self.rate, self.burst, self.clock, self._left = rate, burst, clock, {}
 
     def take(self, key):
-        """Is there one left for this key?"""
+        """Take one for this key, if there is one left, and say whether there was."""
         now = self.clock()
         left, then = self._left.get(key, (self.burst, now))
         left = min(self.burst, left + (now - then) * self.rate)
@@ -75,8 +77,9 @@ class Allowance:
         return left >= 1
 
 
-def make_app(store, limits=None, names=names_of()):
+def make_app(store, limits=None, names=None):
     """The ASGI application of one open Store.  names: the hosts that lead to it, see `guards.stranger`."""
+    names = names_of() if names is None else names
     study = StudyEndpoints(store, limits or Limits())
     routes = [Route(path, partial(study.file, *file)) for path, file in FILES.items()]
     routes += [
@@ -123,9 +126,11 @@ class StudyEndpoints:
         self.requests = Allowance(limits.requests_per_second, limits.burst)
 
     async def file(self, name, media_type, request):
+        """One of the page's own files."""
         return Response((STATIC / name).read_bytes(), media_type=media_type)
 
     async def no_icon(self, request):
+        """Nothing: browsers ask for an icon, and there is none."""
         return Response(status_code=204)
 
     async def about(self, request):
@@ -141,6 +146,7 @@ class StudyEndpoints:
         )
 
     async def join(self, request):
+        """Take a rater in, who has agreed, and say where the sitting stands."""
         body = await self._json(request)
         if body.get("consent") is not True:
             raise HTTPException(422, "to take part, agree first: consent must be true")
@@ -155,10 +161,12 @@ class StudyEndpoints:
         return JSONResponse(await run_in_threadpool(enter), 201)
 
     async def state(self, request):
+        """Where a rater's sitting stands."""
         token = self._token(request)
         return JSONResponse(await run_in_threadpool(self.store.state, token))
 
     async def answer(self, request):
+        """Keep an answer; after practice pairs the rater is told what was right."""
         token = self._token(request)
         answer = _read_answer(await self._json(request))
 
@@ -169,6 +177,7 @@ class StudyEndpoints:
         return JSONResponse(await run_in_threadpool(keep))
 
     async def picture(self, request):
+        """A picture of the pair at hand."""
         token, address = self._token(request), request.path_params["address"]
 
         def read():

@@ -21,8 +21,9 @@ class ServeError(Exception):
 
 
 def listen(host="127.0.0.1", port=8765):
-    """A bound socket; port 0 takes any free one.  Raises ServeError when the port is busy or the host is not
-    here.
+    """A bound socket; port 0 takes any free one.
+
+    Raises ServeError when the port is busy or the host is not here.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, proto=socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle's delay on
@@ -48,7 +49,7 @@ def link(listener):
 
 
 def network_address():
-    """This machine's address in its network, 127.0.0.1 if it has none.  Nothing is sent to find it."""
+    """The machine's address in its network, 127.0.0.1 if it has none.  Nothing is sent to find it."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # a documentation address: UDP only chooses the way out
         return probe.getsockname()[0]
@@ -62,7 +63,7 @@ def qr_code(address):
     return text.getvalue()
 
 
-def make_server(store, limits=None, names=names_of()):
+def make_server(store, limits=None, names=None):
     """The uvicorn Server of a store; no access log, as that would keep addresses.  names: as for `make_app`."""
     config = uvicorn.Config(
         make_app(store, limits, names),

@@ -23,8 +23,10 @@ STREAM = 1  # keeps the raters' dice apart from those of their plans
 
 @dataclass(frozen=True)
 class Raters:
-    """How simulated raters are.  sensitivity: median, d' for a difference of 10 ab units; variation: standard
-    deviation of its logarithm; inattentive: share who answer by a coin, 0..1.
+    """How simulated raters are.
+
+    sensitivity: median, d' for a difference of 10 ab units; variation: standard deviation of its logarithm;
+    inattentive: share who answer by a coin, 0..1.
     """
 
     sensitivity: float = 1.0
@@ -37,8 +39,9 @@ class Raters:
 
 
 def true_rates(study, raters=Raters()):
-    """{method: share of pairs that fool an attentive simulated rater}, 0..1, over all photographs and
-    sensitivities: what `fooled` must find.
+    """{method: share of pairs that fool an attentive simulated rater}, 0..1: what `fooled` must find.
+
+    The share is over all photographs and sensitivities.
     """
     quantiles = norm.ppf((np.arange(200) + 0.5) / 200)
     sensitivity = raters.sensitivity * np.exp(raters.variation * quantiles)
@@ -55,9 +58,8 @@ def true_rates(study, raters=Raters()):
 def simulate(study, raters=60, seed=0, path=None, model=Raters()):
     """Let simulated raters take part, through the same store and checks as people; returns the Store, open.
 
-    raters: how many, shared evenly over the methods.  path: of the store, made anew; None: simulated.sqlite
-    in the study's folder.  The same seed gives the same answers.  Raises StoreError if `path` holds people's
-    answers.
+    raters: how many, shared evenly over the methods.  path: of the store, made anew; None: simulated.sqlite in the
+    study's folder.  The same seed gives the same answers.  Raises StoreError if `path` holds people's answers.
     """
     path = Path(path or simulated_store_path(study))
     _remove_simulated(path)

@@ -26,8 +26,10 @@ CHANCE = 0.5
 
 @dataclass(frozen=True)
 class Rater:
-    """One rater's main block.  share: fooled, 0..1, catch trials left out; catch_right: 0..1, 1 if there were
-    none; answers: of `planned`, catch trials included.
+    """One rater's main block.
+
+    share: fooled, 0..1, catch trials left out; catch_right: 0..1, 1 if there were none; answers: of `planned`, catch
+    trials included.
     """
 
     method: str

@@ -1,10 +1,9 @@
-"""The study's pictures on disk: every photograph, its recolourings, and one with another photograph's
-colours.
+"""The study's pictures on disk: every photograph, its recolourings, and one with another photograph's colours.
 
-Method (paper, section 3.1, perceptual realism): pairs of 256 x 256 pictures, the photograph and a
-recolouring of it; 10 practice pairs, then 40, of which a tenth are catch trials against random colours.
-Nothing but the pixels may tell which is which, so every file has a random name, the same header and the same
-length: PNG with its data stored, not compressed (a recolouring is smoother and would compress better).
+Method (paper, section 3.1, perceptual realism): pairs of 256 x 256 pictures, the photograph and a recolouring of it; 10
+practice pairs, then 40, of which a tenth are catch trials against random colours. Nothing but the pixels may tell which
+is which, so every file has a random name, the same header and the same length: PNG with its data stored, not compressed
+(a recolouring is smoother and would compress better).
 """
 
 import hashlib

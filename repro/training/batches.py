@@ -16,8 +16,9 @@ RESIDENT = 0.3  # of a GPU's free memory may be taken by photographs that stay t
 
 
 def windows(count, size, side, batch, seed, step):
-    """The windows of a step: int64 (4, batch): which of `count` photographs, top and left corner of `side` pixels
-    in its `size`, mirrored or not.
+    """The windows of a step: int64 (4, batch).
+
+    Which of `count` photographs, top and left corner of `side` pixels in its `size`, mirrored or not.
 
     Every photograph is seen once an epoch, in an order of its own.
     """
@@ -57,7 +58,10 @@ def cut(photos, where, side):
 
 
 def shrunk(rgb8, side):
-    """Squares (n, S, S, 3) uint8, array or tensor, to (n, side, side, 3), antialiased; as they are where S is `side`."""
+    """Squares (n, S, S, 3) uint8, array or tensor, to (n, side, side, 3), antialiased.
+
+    They stay as they are where S is `side`.
+    """
     if rgb8.shape[1] == side:
         return rgb8
     tensor = torch.as_tensor(rgb8).permute(0, 3, 1, 2).float()
@@ -87,7 +91,7 @@ def sample_crops(photos, count, size, crop, seed):
 
 
 def is_array(photos):
-    """Is it an array of photographs (N, S, S, 3), or a tensor, and not shards, which are read as a stream?"""
+    """Whether it is an array of photographs (N, S, S, 3), or a tensor, and not shards, read as a stream."""
     return hasattr(photos, "shape")
 
 
@@ -100,8 +104,9 @@ def check_size(photos, crop):
 
 
 def center_crops(photos, crop):
-    """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8.  Raises as
-    `training_crops`.
+    """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8.
+
+    Raises as `training_crops`.
     """
     check_size(photos, crop)
     margin = (photos.shape[1] - crop) // 2

@@ -27,8 +27,9 @@ class CheckpointError(Exception):
 
 
 def photos_fingerprint(photos):
-    """Short sha256 that tells one training set from another: of an array's shape and 16 of its photographs
-    (N, S, S, 3) uint8, or of shards' own sha256.
+    """Short sha256 that tells one training set from another.
+
+    It is of an array's shape and 16 of its photographs (N, S, S, 3) uint8, or of shards' own sha256.
     """
     if not is_array(photos):
         return photos.fingerprint()
@@ -37,8 +38,9 @@ def photos_fingerprint(photos):
 
 
 def run_name(settings, photos, objective):
-    """A folder name for a run: of the same settings, photographs and class weights, so that only the same run
-    is continued.
+    """A folder name for a run: of the same settings, photographs and class weights.
+
+    So only the same run is continued.
     """
     weights = b"" if objective.class_weights is None else objective.class_weights.float().numpy().tobytes()
     return f"{settings.key()}-{sha256(photos_fingerprint(photos).encode() + weights).hexdigest()[:8]}"
@@ -107,8 +109,8 @@ def writing_to(folder):
         yield
     except OSError as error:
         raise CheckpointError(
-            f"{folder} could not be written to ({error.strerror}); {kept(folder)}. Make room or mend the rights, and run "
-            "the same command again: it continues from there."
+            f"{folder} could not be written to ({error.strerror}); {kept(folder)}. Make room or mend the rights, "
+            "and run the same command again: it continues from there."
         ) from None
 
 

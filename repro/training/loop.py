@@ -45,8 +45,9 @@ class TrainingStopped(Exception):
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run leaves: `weights` (the best by validation loss), `curve` (CSV), `history` (its rows as
-    dicts); and the `precision` and `device` it ran in.
+    """What a run leaves, and the `precision` and `device` it ran in.
+
+    `weights` (the best by validation loss), `curve` (CSV), `history` (its rows as dicts).
     """
 
     weights: Path
@@ -150,8 +151,9 @@ class Run:
             self.report(f"the checkpoint is of {processes} processes, here are {world}: not bit for bit the same run")
         self.report(
             f"{s.objective}: {f'continuing at step {self.start}' if self.start else 'starting'}, "
-            f"{f'{s.minutes:g} minutes' if s.minutes else f'{s.steps} steps'} of {s.batch} crops of {s.crop} px from "
-            f"{count} photographs, {'encoder, ' if s.network == 'encoder' else ''}width {s.width:g}, {self.precision} on "
+            f"{f'{s.minutes:g} minutes' if s.minutes else f'{s.steps} steps'} of {s.batch} crops of {s.crop} px "
+            f"from {count} photographs, {'encoder, ' if s.network == 'encoder' else ''}width {s.width:g}, "
+            f"{self.precision} on "
             f"{self.fabric.device.type}" + (f", {world} processes" if world > 1 else "")
         )
 
@@ -161,8 +163,9 @@ class Run:
         return time.monotonic() - self.began
 
     def share(self, done):
-        """The share of the training that is done after so many steps: of the steps or, where it has a time, of
-        that; all processes get the same answer.
+        """The share of the training that is done after so many steps.
+
+        It is of the steps or, where the training has a time, of that; all processes get the same answer.
         """
         share = done / self.settings.steps
         if self.settings.minutes:

@@ -16,7 +16,8 @@ SAMPLE = 48  # photographs that initialisation looks at
 def build_network(settings, objective, photos, size=None, empty=False):
     """A network, initialised as the settings say: from a sample of the photographs, or at random.
 
-    photos: (N, S, S, 3) uint8, or shards, read at `size`.  empty: without weights that mean anything; they come from elsewhere.
+    photos: (N, S, S, 3) uint8, or shards, read at `size`. empty: without weights that mean anything; they come
+    from elsewhere.
     """
     torch.manual_seed(settings.seed)
     network = NETWORKS[settings.network](settings.width, objective.outputs)
@@ -35,22 +36,27 @@ def build_network(settings, objective, photos, size=None, empty=False):
 
 
 def grainy(lightness, most):
-    """Lightness (N, 1, H, W) with white noise, as of film or of a scan: a deviation from 0 to `most` L for each photograph."""
+    """Lightness (N, 1, H, W) with white noise, as of film or of a scan.
+
+    Each photograph has a deviation from 0 to `most` L.
+    """
     level = most * torch.rand(len(lightness), 1, 1, 1, device=lightness.device)
     return lightness + level * torch.randn_like(lightness)
 
 
 def faded(lightness, most):
-    """Lightness (N, 1, H, W) as of prints that have faded: black and white of each are moved together, each by up to
-    the share `most` of the range.
+    """Lightness (N, 1, H, W) as of prints that have faded.
+
+    Black and white of each are moved together, each by up to the share `most` of the range.
     """
     black, loss = (100 * most * torch.rand(len(lightness), 1, 1, 1, device=lightness.device) for _ in range(2))
     return black + lightness * (1 - (black + loss) / 100)
 
 
 def take_weights(network, path, bins):
-    """Copy weights that were trained before; an output layer of another objective starts anew.  Raises
-    WeightsError as `load_weights`, ValueError for another width.
+    """Copy weights that were trained before; an output layer of another objective starts anew.
+
+    Raises WeightsError as `load_weights`, ValueError for another width.
     """
     trained, *_ = load_weights(path, bins)
     expect(

@@ -41,8 +41,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Estimate:
-    """network_rate, rate: photographs a second of the network alone, and with its input; hours and cost of
-    the samples; limit: "network" or "input".
+    """How long a training takes, what it costs, and what limits it.
+
+    network_rate, rate: photographs a second of the network alone, and with its input; hours and cost of the samples;
+    limit: "network" or "input".
     """
 
     network_rate: float
@@ -62,8 +64,10 @@ def estimate(machine, flops, samples=PAPER_SAMPLES):
 
 
 def layer_flops(width=1.0, outputs=313, crop=176):
-    """{layer: FLOPs of a training step on one photograph}: 2 for each multiply-add, and three passes, one
-    forward and two backward (to the features and to the weights).
+    """{layer: FLOPs of a training step on one photograph}.
+
+    A multiply-add counts 2, and there are three passes: one forward and two backward (to the features and to
+    the weights).
     """
     network = ColorizationNet(width, outputs)
     return {name: 6 * count for name, count in multiply_adds(network, crop, crop).items()}
@@ -77,8 +81,9 @@ def training_flops(network, crop):
 
 
 def recorded(file=paths.RESULTS / "gpu.json"):
-    """(hardware, photographs a second, hours of the paper's schedule) as `python -m benchmarks gpu` measured them at
-    the paper's own size and batch.
+    """(hardware, photographs a second, hours of the paper's schedule), as measured.
+
+    `python -m benchmarks gpu` measured them at the paper's own size and batch.
     """
     found = json.loads(file.read_text())
     step = next(figure for figure in found["figures"]["gpu"] if "40 x 176" in figure["name"])
@@ -86,8 +91,9 @@ def recorded(file=paths.RESULTS / "gpu.json"):
 
 
 def matrix_rate(device="cpu", precision="32-true", size=None, seconds=0.3):
-    """FLOP/s of the device's own matrix product of `size` x `size` matrices, the best of what fits into
-    `seconds`: what a training is measured against.
+    """FLOP/s of the device's own matrix product: what a training is measured against.
+
+    Of `size` x `size` matrices, the best of what fits into `seconds`.
     """
     device = torch.device(device)
     size = size or (8192 if device.type == "cuda" else 1024)
@@ -104,9 +110,7 @@ def matrix_rate(device="cpu", precision="32-true", size=None, seconds=0.3):
 
 
 def decode_rate(photo, size=256, seconds=0.2):
-    """Photographs a second that one core decodes, as shards hold them: photo (H, W, 3) uint8, resized to
-    `size`.
-    """
+    """Photographs a second that one core decodes, as shards hold them: photo (H, W, 3) uint8, resized to `size`."""
     import simplejpeg
 
     buffer = io.BytesIO()

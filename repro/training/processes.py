@@ -20,8 +20,9 @@ PATIENCE = timedelta(minutes=10)  # for a process that does not answer: longer t
 
 
 def open_fabric(accelerator="auto"):
-    """A Fabric for this process alone or, under torchrun, for its part of them all (DDP: nccl on GPUs, gloo on
-    processors).
+    """A Fabric for this process alone or, under torchrun, for its part of them all.
+
+    They speak by DDP: nccl on GPUs, gloo on processors.
     """
     world, local = 1, 1
     if torch.distributed.is_torchelastic_launched():
@@ -38,7 +39,7 @@ def autocast(precision, device):
 
 
 def fastest_precision(precision, fabric):
-    """ "auto" resolved: bf16-mixed where the device multiplies faster in bfloat16, else 32-true.
+    """The precision, with "auto" resolved: bf16-mixed where the device multiplies faster in bfloat16, else 32-true.
 
     On a processor it is measured: some have the instructions and are slower with them.  The first process
     decides for all, and a run keeps what it began with.
@@ -54,8 +55,9 @@ def fastest_precision(precision, fabric):
 
 
 def bfloat16_speedup(rounds=3):
-    """How many times faster a convolution of the network's kind, forward and backward, is in bfloat16 on the
-    processor.
+    """How many times faster a convolution is in bfloat16 on the processor.
+
+    It is of the network's kind, forward and backward.
     """
     convolution = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
     features = torch.randn(8, 64, 32, 32).contiguous(memory_format=torch.channels_last).requires_grad_()

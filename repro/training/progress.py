@@ -16,10 +16,9 @@ class TrainingDiverged(Exception):
 class Progress:
     """Losses and rate of a run.
 
-    Losses stay on the device until a line, a validation or a checkpoint needs them: the host of a GPU never
-    waits for a step.  report: called with each line.  running: (sum, count) of the losses since the last
-    validation, of a run that is continued.  kept: () -> words on what is left if the run fails.  share: of the training,
-    0..1, that was done before.
+    Losses stay on the device until a line, a validation or a checkpoint needs them: the host of a GPU never waits for a
+    step. report: called with each line. running: (sum, count) of the losses since the last validation, of a run that is
+    continued. kept: () -> words on what is left if the run fails. share: of the training, 0..1, that was done before.
     Only training is timed, not validation.
     """
 
@@ -37,8 +36,9 @@ class Progress:
         self.mark = time.monotonic()
 
     def add(self, step, loss, rate, share):
-        """One step is done: its loss, a scalar tensor, its learning rate, and the share of the training that is
-        done with it.
+        """One step is done.
+
+        It has its loss, a scalar tensor, its learning rate, and the share of the training that is done with it.
         """
         self.waiting.append(loss.detach())
         self.step, self.rate, self.done = step, rate, self.done + 1
@@ -70,6 +70,7 @@ class Progress:
 
     @property
     def running(self):
+        """(Sum of the losses, their number) since the mean was last asked."""
         return self.total, self.count
 
     def mean_loss(self):
@@ -79,6 +80,7 @@ class Progress:
         return mean
 
     def photos_per_second(self):
+        """Photographs a second while steps were taken."""
         return self.done * self.settings.batch / self.busy
 
     def _show(self):

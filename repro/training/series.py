@@ -1,5 +1,6 @@
-"""Several trainings one after another, each a few settings away from params.yaml: the models that come along, or a
-comparison of rates.
+"""Several trainings one after another, each a few settings away from params.yaml.
+
+They are the models that come along, or a comparison of rates.
 
 A series is a YAML file of the models' names, each with the settings that it changes:
 
@@ -31,8 +32,9 @@ EVERY = 60  # seconds between two exports of a training that goes on
 
 
 def read_series(file):
-    """{model: {"SECTION.NAME" or "objective": value}} of a series, what is common put into each.  Raises
-    ValueError for a file that is none.
+    """{model: {"SECTION.NAME" or "objective": value}} of a series, what is common put into each.
+
+    Raises ValueError for a file that is none.
     """
     found = load_yaml(Path(file).read_text(encoding="utf-8"), file)
     models = found.get("models") if isinstance(found, dict) else None
@@ -67,7 +69,8 @@ def train_series(models, params_of, prior_of, photos, validation, out, fabric, r
         folder = paths.RUNS / f"{name}-{run_name(settings, photos, objective)}"
         with _exported(folder / "best.safetensors", target):
             result = train(
-                photos, validation, settings, objective, folder, lambda line: report(f"{name}: {line.strip()}"),
+                photos, validation, settings, objective, folder,
+                lambda line, name=name: report(f"{name}: {line.strip()}"),
                 checkpoint_every=checkpoint_every, fabric=fabric,
             )  # fmt: skip
         halve(result.weights, target, trained_on=len(photos))

@@ -92,9 +92,7 @@ class TrainingSettings(Recipe):
 
 
 def settings_of(settings, objective):
-    """The TrainingSettings of `repro.settings.Settings`: what `repro train` and page 04 of the pipeline train
-    with.
-    """
+    """The TrainingSettings of `repro.settings.Settings`: what `repro train` and page 04 of the pipeline train with."""
     encoding, uniform_mix = settings.encoding, settings.prior.uniform_mix
     return settings_from(objective, settings["train"], encoding.neighbours, encoding.sigma, uniform_mix)
 

@@ -16,8 +16,9 @@ from repro.training.processes import autocast, summed
 
 @torch.inference_mode()
 def validate(network, objective, photos, crop, precision, fabric, batch=64):
-    """Loss and both AuC figures on the middles of the photographs: {"validation_loss", "auc",
-    "auc_rebalanced"}.  Each process measures a part of them; all get the same answer.
+    """Loss and both AuC figures on the middles of the photographs: {"validation_loss", "auc", "auc_rebalanced"}.
+
+    Each process measures a part of them; all get the same answer.
 
     A loss that is not finite is handed back alone: no colour can be made of such an output.
     """

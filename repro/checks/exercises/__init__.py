@@ -1,4 +1,7 @@
-"""The exercises, one a file: solution, cases, mistakes.  Only here is code that solves them; a course hands out none of it."""
+"""The exercises, one a file: solution, cases, mistakes.
+
+Only here is code that solves them; a course hands out none of it.
+"""
 
 import functools
 import warnings

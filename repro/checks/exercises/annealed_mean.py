@@ -87,7 +87,7 @@ EXERCISE = Exercise(
     ("ab",),
     draw,
     {
-        "the temperature is applied to the probabilities; it divides the logits, before the softmax": lambda x, bins, t: (
+        "the temperature is applied to the probabilities; it divides the logits, before softmax": lambda x, bins, t: (
             annealed_mean(_probabilities(x), bins, t)
         ),
         "the temperature changes nothing: this is the mean, as for T = 1": lambda x, bins, t: annealed_mean(

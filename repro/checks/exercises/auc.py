@@ -22,7 +22,10 @@ def _mean(values, weights):
 
 
 def _pixels(rng, count, distances=(1, 140)):
-    """Pixels whose colours are wrong by distances between the two given, in all directions; no two weights are alike."""
+    """Pixels whose colours are wrong by distances between the two given, in all directions.
+
+    No two weights are alike.
+    """
     angle, distance = rng.uniform(0, 6.28, count), rng.uniform(*distances, count)
     true = rng.uniform(-60, 60, (count, 2))
     away = (

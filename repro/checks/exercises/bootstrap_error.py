@@ -116,8 +116,8 @@ EXERCISE = Exercise(
         "a draw's median stands for its mean": lambda x, draws: x[draws].median(1).values.std(),
         "who was drawn twice counts once here; repeats belong to the draw": _repeats_dropped,
         "half the distance of two percentiles is not the standard deviation": _half_interval,
-        "the squares are taken about the raters' mean; take them about the mean of the draws' means": _about_the_raters,
-        "mean of squares less square of the mean can fall below 0 where all agree; square the differences to the mean": (
+        "the squares are taken about the raters' mean; take the mean of the draws' means instead": _about_the_raters,
+        "mean of squares less square of the mean can fall below 0 if all agree; square the differences to the mean": (
             _differences_of_squares
         ),
         "two results came, one is asked for: the error alone": lambda x, draws: (

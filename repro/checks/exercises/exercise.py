@@ -42,7 +42,10 @@ def shares(rng, *shape):
 
 
 def apart(rng, count, distance, reach=40.0):
-    """Points (count, 2) in a square of the given reach, no two of them nearer than distance: float64, rounded to halves."""
+    """Points (count, 2) in a square of the given reach, no two of them nearer than distance.
+
+    They are float64, rounded to halves.
+    """
     points = np.zeros((0, 2))
     while len(points) < count:
         point = np.round(rng.uniform(-reach, reach, (1, 2)) * 2) / 2

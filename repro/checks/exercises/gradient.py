@@ -5,7 +5,10 @@ import torch
 
 from repro.checks.exercises.exercise import Exercise, double, shares, single
 
-LARGE = "With logits near 1000 it gives something else than numbers near 1: exp(1000) is too large. Subtract the largest first."
+LARGE = (
+    "With logits near 1000 it gives something else than numbers near 1: exp(1000) is too large. "
+    "Subtract the largest first."
+)
 
 
 def gradient(logits, target, weights):
@@ -23,7 +26,7 @@ def _pixels(rng, count, bins, kind, reach=2.0):
 
 
 def draw(rng):
-    """One pixel; as many pixels as bins and not; both precisions; a weight of 0; a target that is one bin; large logits."""
+    """One pixel; as many pixels as bins and not; both precisions; a weight of 0; one bin; large logits."""
     hard = list(_pixels(rng, 2, 3, single))
     hard[1] = single(np.eye(3)[rng.permutation(3)[:2]])
     idle = list(_pixels(rng, 3, 2, double))

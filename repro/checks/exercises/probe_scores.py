@@ -7,13 +7,19 @@ from repro.checks.exercises.exercise import Exercise, double
 
 
 def probe_scores(train, labels, test, decay, correction=1):
-    """train (N, D) and test (M, D) float64 features, labels (N,) int64, each of 0..C-1 at least once -> scores (M, C)."""
+    """train (N, D) and test (M, D) float64 features, labels (N,) int64 -> scores (M, C).
+
+    Each label of 0..C-1 occurs at least once.
+    """
     mean, deviation = train.mean(0), train.std(0, correction=correction)
     return _fitted((train - mean) / deviation, labels, (test - mean) / deviation, decay)
 
 
 def _fitted(seen, labels, unseen, decay, level=True):
-    """Scores from features that are standardised already; without level the classes' shares are neither taken off nor added."""
+    """Scores from features that are standardised already.
+
+    Without level the classes' shares are neither taken off nor added.
+    """
     target = torch.nn.functional.one_hot(labels).to(seen.dtype)
     shares = target.mean(0) * level
     square = seen.T @ seen + decay * torch.eye(seen.shape[1], dtype=seen.dtype)
@@ -34,7 +40,10 @@ def _photographs(rng, counts, features, unseen, decay):
 
 
 def draw(rng):
-    """Two to four classes of unequal size; one feature, and more features than photographs; one test photograph; no decay."""
+    """Two to four classes of unequal size, and the odd cases.
+
+    One feature, more features than photographs, one test photograph, no decay.
+    """
     return [
         ("five photographs, one feature, two classes", _photographs(rng, (3, 2), 1, 1, 1.0)),
         ("two features, no decay", _photographs(rng, (5, 3), 2, 2, 0.0)),
@@ -54,7 +63,10 @@ def draw(rng):
 
 
 def _standardised(scale, **options):
-    """Probes whose features are standardised by scale(train, test, correction) -> seen, unseen; with n - 1 and with n."""
+    """Probes whose features are standardised by scale(train, test, correction) -> seen, unseen.
+
+    The correction is n - 1 and n.
+    """
 
     def probe(correction):
         def scores(train, labels, test, decay):

@@ -8,7 +8,10 @@ from repro.checks.exercises.exercise import Exercise, apart, double, shares
 
 
 def rebalancing_weights(prior, bins, sigma, uniform_mix):
-    """prior (Q,) that sums to 1, bins (Q, 2) ab units, both float64 -> weights (Q,); sum(smoothed prior * weights) = 1."""
+    """prior (Q,) that sums to 1, bins (Q, 2) ab units, both float64 -> weights (Q,).
+
+    The sum of (smoothed prior * weights) is 1.
+    """
     smoothed = _kernel(bins, sigma) @ prior
     return _scaled(_inverse(smoothed, uniform_mix), smoothed)
 

@@ -6,7 +6,10 @@ UP_TO_CONV5 = [(3, 1, 1), (3, 2, 1)] * 2 + [(3, 1, 1), (3, 1, 1), (3, 2, 1)] + [
 
 
 def receptive_field(layers):
-    """layers: (kernel, stride, dilation) of at least one layer, from the input up -> (field, stride), in input pixels."""
+    """layers: (kernel, stride, dilation) from the input up -> (field, stride), in input pixels.
+
+    There is at least one layer.
+    """
     return _grown(layers)
 
 

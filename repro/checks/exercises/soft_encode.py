@@ -10,7 +10,10 @@ FAR = "300 ab units from every bin the weights are not numbers that sum to 1: th
 
 
 def soft_encode(ab, bins, neighbours, sigma):
-    """ab (N, 2), bins (Q, 2), float32 -> indices (N, K), nearest first, and weights (N, K) that sum to 1, also far away."""
+    """ab (N, 2), bins (Q, 2), float32 -> indices (N, K), nearest first, and weights (N, K).
+
+    The weights sum to 1, also far away.
+    """
     distance, indices = _nearest(ab, bins, neighbours)
     return indices, torch.softmax(-(distance**2) / (2 * sigma**2), 1)
 
@@ -34,7 +37,7 @@ def _colours(rng, count, bins, neighbours, reach=40.0):
 
 
 def draw(rng):
-    """One neighbour and all of them; a colour that is a bin; one in a gap 50 ab units wide; few bins and the paper's."""
+    """One neighbour and all of them; a bin's colour; one in a gap 50 ab units wide; few bins and the paper's."""
     few, some, paper = single(apart(rng, 4, 6)), single(apart(rng, 7, 6)), ab_bins()
     line = single([[0, 0], [0, 3], [4, 0], [90, 0]])
     angle, away = rng.uniform(-0.2, 0.2), rng.choice([-1, 1]) * rng.uniform(60, 62)

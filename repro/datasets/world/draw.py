@@ -1,10 +1,8 @@
-"""The painted world: scenes from a seed whose colours, given what the lightness shows, follow a stated
-distribution.
+"""The painted world: scenes from a seed whose colours, given what the lightness shows, follow a stated distribution.
 
-Every picture is put together from the things in `table.py`.  Composition, size, place, texture and
-lightness are drawn first; each object (instance) then draws its colour from its thing's table, independently
-of all of it. So p(ab | grayscale picture) is known, and what a network learns can be held against what theory
-says it must learn.
+Every picture is put together from the things in `table.py`. Composition, size, place, texture and lightness are drawn
+first; each object (instance) then draws its colour from its thing's table, independently of all of it. So p(ab |
+grayscale picture) is known, and what a network learns can be held against what theory says it must learn.
 """
 
 from dataclasses import dataclass
@@ -62,6 +60,7 @@ class Canvas:
         return number
 
     def between(self, low, high):
+        """A number of the range, all of them equally likely."""
         return low + (high - low) * self.draw()
 
     def count(self, low, high):
@@ -69,6 +68,7 @@ class Canvas:
         return low + int((high - low + 1) * self.draw())
 
     def chance(self, probability):
+        """True with a probability, 0..1."""
         return self.draw() < probability
 
     def put(self, thing, left, top, width, height, outline="box"):

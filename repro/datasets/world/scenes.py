@@ -111,6 +111,7 @@ def _house_row(canvas, foot, number, low=0.3, high=0.45):
 
 
 def seaside(c):
+    """Boats on the sea, and parasols on the beach before it."""
     _sky(c)
     horizon = c.between(0.32, 0.45)
     c.put("sea", 0, horizon, 1, 1 - horizon, "ground")
@@ -123,6 +124,7 @@ def seaside(c):
 
 
 def meadow(c):
+    """A meadow with trees behind and tulips before."""
     _sky(c)
     c.land("haze", c.between(0.38, 0.46), 0.06)
     ground = c.between(0.55, 0.64)
@@ -135,6 +137,7 @@ def meadow(c):
 
 
 def street(c):
+    """Houses behind a road with cars and trees."""
     _sky(c, 1)
     curb = c.between(0.6, 0.68)
     _house_row(c, curb, c.count(1, 3))
@@ -148,6 +151,7 @@ def street(c):
 
 
 def orchard(c):
+    """Trees with apples, near and far, and apples under them."""
     _sky(c, 2)
     c.land("haze", c.between(0.4, 0.5), 0.03)
     ground = c.between(0.55, 0.65)
@@ -161,6 +165,7 @@ def orchard(c):
 
 
 def market(c):
+    """Stalls under parasols before a wall, with apples or jugs."""
     c.put("wall", 0, 0, 1, 1, "facade")
     floor = c.between(0.52, 0.6)
     for x in _row(c, 2):
@@ -179,6 +184,7 @@ def market(c):
 
 
 def harbour(c):
+    """Houses on a quay, and boats before it."""
     _sky(c, 2)
     quay = c.between(0.46, 0.54)
     _house_row(c, quay, c.count(2, 3), 0.18, 0.3)
@@ -190,6 +196,7 @@ def harbour(c):
 
 
 def garden(c):
+    """A wall with a door, a lane, trees behind and tulips before."""
     _sky(c, 1)
     top, foot = c.between(0.14, 0.26), c.between(0.52, 0.6)
     for x in _row(c, c.count(1, 2)):
@@ -205,6 +212,7 @@ def garden(c):
 
 
 def hills(c):
+    """Hot-air balloons over hills with trees."""
     _sky(c, 3)
     c.land("haze", c.between(0.4, 0.48), 0.08, 2.6)
     c.land("rock", c.between(0.5, 0.6), 0.12, 1.8, shade=12)
@@ -220,6 +228,7 @@ def hills(c):
 
 
 def lake(c):
+    """A boat on a lake between mountains and trees."""
     _sky(c, 2)
     c.land("rock", c.between(0.25, 0.34), 0.1, 2.2, shade=12)
     shore = c.between(0.44, 0.5)
@@ -231,6 +240,7 @@ def lake(c):
 
 
 def village(c):
+    """Houses and trees in three rows on a meadow."""
     _sky(c, 2)
     c.land("meadow", c.between(0.36, 0.46), 0.08, 1.5)
     for foot, scale in ((0.58, 0.2), (0.72, 0.26), (0.92, 0.34)):
@@ -242,6 +252,7 @@ def village(c):
 
 
 def parking(c):
+    """Cars in three rows."""
     c.put("road", 0, 0, 1, 1, "ground")
     c.put("wall", 0, 0, 1, c.between(0.12, 0.22))
     for foot in (0.42, 0.68, 0.94):
@@ -251,6 +262,7 @@ def parking(c):
 
 
 def still_life(c):
+    """Jugs, apples and tulips on a table."""
     c.put("wall", 0, 0, 1, 1, "facade")
     if c.chance(0.5):
         c.put("window", c.between(0.05, 0.6), 0.06, 0.34, 0.3, "panes")
@@ -266,6 +278,7 @@ def still_life(c):
 
 
 def fair(c):
+    """Balloons over parasols on the sand."""
     _sky(c, 1)
     ground = c.between(0.62, 0.7)
     c.land("sand", ground, 0.01)
@@ -276,6 +289,7 @@ def fair(c):
 
 
 def canal(c):
+    """Houses along a canal with a boat, and tulips on the bank."""
     _sky(c, 1)
     bank = c.between(0.56, 0.62)
     _house_row(c, bank, 3, 0.34, 0.46)

@@ -106,9 +106,7 @@ def _thing(thing):
 
 
 def draw_colours(thing, uniform, normal, world="first"):
-    """Colours from random numbers: uniform (n,) in 0..1 picks, normal (n, 2) jitters -> number (n,), ab (n,
-    2).
-    """
+    """Colours from random numbers: uniform (n,) in 0..1 picks, normal (n, 2) jitters -> number (n,), ab (n, 2)."""
     thing = _thing(thing)
     number = np.searchsorted(np.cumsum(thing.shares(world))[:-1], uniform, side="right")
     return number, thing.ab[number] + np.clip(JITTER * normal, -JITTER_LIMIT, JITTER_LIMIT)
@@ -121,8 +119,9 @@ def conditional(thing, n=20000, seed=0, world="first"):
 
 
 def mean_color(thing, world="first"):
-    """(2,) float64: E[ab | thing], what regression must converge to.  Clipped jitter is symmetric: mean
-    zero.
+    """(2,) float64: E[ab | thing], what regression must converge to.
+
+    Clipped jitter is symmetric: mean zero.
     """
     thing = _thing(thing)
     return thing.shares(world) @ thing.ab
@@ -305,6 +304,7 @@ _OUTLINES = {
 
 @lru_cache(16384)
 def stencil(outline, height, width):
+    """(height, width): which pixels an outline covers, bool or None for all, and their shade, int16."""
     v, u = np.meshgrid(*((2 * np.arange(n) + 1) / n - 1 for n in (height, width)), indexing="ij")
     mask, shade = _OUTLINES[outline](u, v)
     return (None if mask.all() else mask), np.rint(shade).astype(np.int16)

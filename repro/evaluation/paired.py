@@ -1,0 +1,167 @@
+"""How far one method is ahead of another on the same photographs, and whether a claim about that holds.
+
+Both methods are drawn together, so what makes a photograph easy or hard for both does not widen the interval.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from scipy import stats
+
+from repro.evaluation.intervals import Interval, bootstrap
+from repro.evaluation.raw_accuracy import auc_interval, by_colour
+
+HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "not distinguishable", "not tested"
+
+
+# ---- the rule ----
+
+
+def verdict(low, high, least=0.0, most=math.inf):
+    """What a 95 % interval says of the claim that a difference lies between `least` and `most`.
+
+    It holds if the whole interval does, does not hold if none of it does, else the two are not distinguishable.
+    "A is ahead of B" is the claim that A - B lies between 0 and infinity.
+    """
+    if least < low and high < most:
+        return HOLDS
+    return FAILS if high < least or low > most else OPEN
+
+
+def together(verdicts):
+    """The verdict of a claim with several comparisons: one that does not hold refutes it, and all must hold for it to
+    hold.  Without any it is not tested.
+    """
+    found = set(verdicts)
+    return UNTESTED if not found else FAILS if FAILS in found else HOLDS if found == {HOLDS} else OPEN
+
+
+# ---- ab maps: raw accuracy, vividness, evenness ----
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """What a method made of N photographs.
+
+    counts, errors: (N, Q) of `by_colour`.  chroma: (N,) mean distance from gray, ab units.  steps: (N,) mean
+    distance of the colours of neighbouring values, ab units: how patchy the colours are.
+    """
+
+    counts: np.ndarray
+    errors: np.ndarray
+    chroma: np.ndarray
+    steps: np.ndarray
+
+    @classmethod
+    def of(cls, predicted_ab, true_ab, bins):
+        """Of maps (N, h, w, 2), ab units, h and w at least 2."""
+        ab = predicted_ab.cpu().float()
+        steps = [difference.norm(dim=-1).mean((1, 2)) for difference in (ab.diff(dim=1), ab.diff(dim=2))]
+        chroma = ab.norm(dim=-1).mean((1, 2)).double().numpy()
+        return cls(*by_colour(ab, true_ab, bins), chroma, torch.stack(steps).mean(0).double().numpy())
+
+    def intervals(self, seed=0):
+        """{"auc" and "auc_rebalanced": {mean, error, low, high}} over photographs."""
+        kinds = (("auc", False), ("auc_rebalanced", True))
+        return {name: asdict(auc_interval(self.counts, self.errors, kind, None, seed)) for name, kind in kinds}
+
+    @classmethod
+    def joined(cls, parts):
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
+
+
+def leads(found, pairs, truth="truth", seed=0):
+    """{"A - B": {figure: {mean, error, low, high}}} of the pairs of methods that there are.
+
+    found: {method: Coloured} of the same photographs, the true colours among them.  The figures: auc and
+    auc_rebalanced, 0..1; chroma and steps as shares of the truth's mean.
+    """
+    result = {}
+    for one, other in pairs:
+        if not {one, other} <= set(found):
+            continue
+        a, b, true = found[one], found[other], found[truth]
+        figures = {
+            "auc": auc_interval(a.counts, a.errors, False, b.errors, seed),
+            "auc_rebalanced": auc_interval(a.counts, a.errors, True, b.errors, seed),
+        }
+        for name in ("chroma", "steps"):
+            scale = getattr(true, name).mean()
+            if scale > 0:
+                figures[name] = bootstrap((getattr(a, name) - getattr(b, name)) / scale, seed=seed)
+        result[f"{one} - {other}"] = {name: asdict(interval) for name, interval in figures.items()}
+    return result
+
+
+# ---- shares of right answers ----
+
+
+def share_leads(hits, pairs, seed=0):
+    """{"A - B": {mean, error, low, high}} of shares of right answers.
+
+    hits: {method: (N,) bool} on the same photographs.
+    """
+    return {
+        f"{one} - {other}": asdict(bootstrap(np.asarray(hits[one], float) - hits[other], seed=seed))
+        for one, other in pairs
+        if {one, other} <= set(hits)
+    }
+
+
+def layer_leads(found, over=("random", "k-means")):
+    """{"network - start": {layer: {mean, error, low, high}}} of linear probes on the same layers and seeds.
+
+    found: a list of `LayerQuality`.  over: the networks that every other one is compared with.  The interval is of
+    other seeds and other test photographs.
+    """
+    rows = {(row.network, row.layer, row.seed): row for row in found}
+    networks, layers, seeds = (list(dict.fromkeys(key[place] for key in rows)) for place in range(3))
+    return {
+        f"{name} - {start}": {
+            layer: asdict(_probe_lead([(rows[name, layer, s], rows[start, layer, s]) for s in seeds]))
+            for layer in layers
+        }
+        for name in networks
+        for start in over
+        if name not in over and start in networks
+    }
+
+
+def _probe_lead(pairs):
+    """An Interval of pairs of `LayerQuality`, one a seed."""
+    by_seed = np.array([one.quality - other.quality for one, other in pairs])
+    if all(row.right is not None for pair in pairs for row in pair):
+        of_photograph = np.mean([one.right.astype(float) - other.right for one, other in pairs], 0)
+        sample = of_photograph.var(ddof=1) / len(of_photograph)
+    else:  # several labels a photograph: as if the two were measured on other photographs, which is wider
+        sample = np.mean([one.error**2 + other.error**2 for one, other in pairs])
+    mean, reach = float(by_seed.mean()), t_reach(sample, by_seed)
+    return Interval(mean, math.sqrt(sample + by_seed.var() / max(1, len(by_seed) - 1)), mean - reach, mean + reach)
+
+
+def t_reach(sample, values):
+    """Half of the 95 % interval of a mean over seeds that are all measured on the same test photographs.
+
+    sample: the variance that other test photographs would bring, which more seeds do not lessen.  values: (S,)
+    of the seeds.  Student's t with Welch and Satterthwaite's degrees of freedom; one seed: 1.96 errors.
+    """
+    if len(values) < 2:
+        return 1.96 * math.sqrt(sample)
+    seeds = float(np.var(values, ddof=1)) / len(values)
+    freedom = (sample + seeds) ** 2 * (len(values) - 1) / seeds**2 if seeds else math.inf
+    return float(stats.t.ppf(0.975, min(freedom, 1e6))) * math.sqrt(sample + seeds)
+
+
+def unpaired_lead(one, other):
+    """An Interval of the difference of two means of other units each: Welch's t.
+
+    one, other: (mean, its standard error, number of units), as of the raters of two methods.
+    """
+    variances = np.array([error**2 for _, error, _ in (one, other)])
+    error = math.sqrt(variances.sum())
+    parts = sum(v**2 / (n - 1) for v, (_, _, n) in zip(variances, (one, other), strict=True))
+    reach = float(stats.t.ppf(0.975, variances.sum() ** 2 / parts if parts else math.inf)) * error
+    mean = one[0] - other[0]
+    return Interval(mean, error, mean - reach, mean + reach)
