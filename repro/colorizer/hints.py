@@ -18,6 +18,7 @@ from repro.color import lab_to_rgb_at_its_lightness, srgb_ab_hull
 from repro.colorizer.enlarge import guided, interpolation
 from repro.examples import STRIDE
 
+# LEAK 1e-4 gains 1.6 dB of PSNR with 5 hints on 20 validation photographs, but there a hint runs over faces.
 LEAK = 1e-3  # weight of the prediction beside that of a neighbour of the same lightness
 SIGMA = 4.0  # L; a step in lightness of three times as much is an edge
 GRIP = 0.1  # a hint and the prediction count the same where the hint's share is this; its share is 1 at its place
