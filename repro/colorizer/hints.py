@@ -1,9 +1,9 @@
 """Colours that a person knows: hints that spread over what belongs together, and what else a thing could be.
 
 After Levin, Lischinski and Weiss, "Colorization using optimization" (2004): neighbours of like lightness have like
-colours.  The colours U minimise  sum_rs w_rs (U_r - U_s)^2 + LEAK sum_r (U_r - P_r)^2  on the small copy, with the hints
-fixed: w_rs is small across an edge of lightness, and P is what the network predicts.  So a hint reaches as far as its
-thing, and where none reaches the prediction stays.
+colours.  The colours U minimise  sum_rs w_rs (U_r - U_s)^2 + LEAK sum_r (U_r - P_r)^2  on the small copy, with the
+hints fixed: w_rs is small across an edge of lightness, and P is what the network predicts.  So a hint reaches as far
+as its thing, and where none reaches the prediction stays.
 """
 
 from dataclasses import dataclass
@@ -137,7 +137,7 @@ def repainted(ab, lightness, hints, shape, edges=True):
 
 def in_small(x, y, shape, small):
     """(row, column) in the small copy, floats, of the photograph's pixel x, y; shape, small: (H, W) of both."""
-    place = [(at + 0.5) * count / length - 0.5 for at, count, length in zip((y, x), small, shape)]
+    place = [(at + 0.5) * count / length - 0.5 for at, count, length in zip((y, x), small, shape, strict=True)]
     return np.clip(place, 0, np.array(small) - 1)
 
 
@@ -183,7 +183,7 @@ def _factored(data, shape):
 
 
 def affinity(lightness):
-    """W: how much each of a pixel's eight neighbours weighs, a sparse symmetric (N, N), exp(-(L_r - L_s)^2 / 2 SIGMA^2).
+    """How much each of a pixel's eight neighbours weighs: W, sparse, symmetric (N, N), exp(-(L_r - L_s)^2 / 2 SIGMA^2).
 
     lightness: (h, w), 0..100.  Levin et al. take sigma from the variance around the pixel and divide by the neighbours'
     sum, for scribbles that surround a thing; then what a single point says runs over every edge in time.

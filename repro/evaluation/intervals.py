@@ -1,4 +1,4 @@
-"""Intervals by bootstrap and by jackknife: how far a figure would move if other photographs or raters had been drawn."""
+"""Intervals by bootstrap and by jackknife: how far a figure would move with other photographs or raters."""
 
 from dataclasses import dataclass
 
