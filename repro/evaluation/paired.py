@@ -42,6 +42,12 @@ def together(verdicts):
 # ---- ab maps: raw accuracy, vividness, evenness ----
 
 
+def steps(ab):
+    """How patchy colours are: mean distance in ab of neighbours, of maps (N, h, w, 2): (N,) float64, ab units."""
+    distances = [difference.norm(dim=-1).mean((1, 2)) for difference in (ab.diff(dim=1), ab.diff(dim=2))]
+    return torch.stack(distances).mean(0).double().numpy()
+
+
 @dataclass(frozen=True)
 class Coloured:
     """What a method made of N photographs.
@@ -59,9 +65,8 @@ class Coloured:
     def of(cls, predicted_ab, true_ab, bins):
         """Of maps (N, h, w, 2), ab units, h and w at least 2."""
         ab = predicted_ab.cpu().float()
-        steps = [difference.norm(dim=-1).mean((1, 2)) for difference in (ab.diff(dim=1), ab.diff(dim=2))]
         chroma = ab.norm(dim=-1).mean((1, 2)).double().numpy()
-        return cls(*by_colour(ab, true_ab, bins), chroma, torch.stack(steps).mean(0).double().numpy())
+        return cls(*by_colour(ab, true_ab, bins), chroma, steps(ab))
 
     def intervals(self, seed=0):
         """{"auc" and "auc_rebalanced": {mean, error, low, high}} over photographs."""
