@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 
-from repro.evaluation.intervals import Interval, bootstrap
+from repro.evaluation.intervals import Interval, bootstrap, students_t
 from repro.evaluation.raw_accuracy import auc_interval, by_colour
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "not distinguishable", "not tested"
@@ -158,7 +157,7 @@ def t_reach(sample, values):
         return 1.96 * math.sqrt(sample)
     seeds = float(np.var(values, ddof=1)) / len(values)
     freedom = (sample + seeds) ** 2 * (len(values) - 1) / seeds**2 if seeds else math.inf
-    return float(stats.t.ppf(0.975, min(freedom, 1e6))) * math.sqrt(sample + seeds)
+    return students_t(freedom) * math.sqrt(sample + seeds)
 
 
 def unpaired_lead(one, other):
@@ -169,6 +168,6 @@ def unpaired_lead(one, other):
     variances = np.array([error**2 for _, error, _ in (one, other)])
     error = math.sqrt(variances.sum())
     parts = sum(v**2 / (n - 1) for v, (_, _, n) in zip(variances, (one, other), strict=True))
-    reach = float(stats.t.ppf(0.975, variances.sum() ** 2 / parts if parts else math.inf)) * error
+    reach = students_t(variances.sum() ** 2 / parts if parts else math.inf) * error
     mean = one[0] - other[0]
     return Interval(mean, error, mean - reach, mean + reach)
