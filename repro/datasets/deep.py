@@ -143,7 +143,7 @@ def to_unit(samples, name, bits=None, stated=None):
     """
     if samples.dtype.kind == "f":
         if not np.isfinite(samples).any():
-            raise ValueError("none of its samples is a number")
+            raise UnreadableTiff("none of its samples is a number")
         samples = np.nan_to_num(samples, nan=0, posinf=0, neginf=0)
     black, white, guess = black_and_white(samples, bits, stated)
     if guess:
