@@ -152,10 +152,12 @@ def load_weights(path, bins):
 
 
 def folded(network):
-    """A copy of a network that only answers, with the same answers and faster: (a network) -> a network.
+    """The network of the kind encoder made for answering alone, with the same answers and faster; others as they are.
 
-    A batch normalisation right behind a convolution becomes part of that one's weights, and channels lie last.
+    Its batch normalisations, each right behind a convolution, become part of those weights, and channels lie last.
     """
+    if network.kind != "encoder":
+        return network  # they normalise after the ReLU, behind which nothing can be folded
     network = deepcopy(network).eval()
     for parts in network.modules():
         if isinstance(parts, nn.Sequential):
