@@ -170,6 +170,11 @@ class EncoderColorizationNet(nn.Module):
         self.mixes = nn.ModuleList([nn.Sequential(mix(), mix()), mix(), mix(), mix()])  # finest first
         self.dropout = nn.Dropout2d(DROPPED)
         self.out = nn.Conv2d(channels, outputs, 1)
+        if not self.out.weight.is_meta:  # else weights are read: to draw some first would import torch's compiler
+            self._initialize()
+
+    def _initialize(self):
+        """Draw the decoder's weights: He's initialisation, and a last layer that says next to nothing."""
         for layer in (*self.laterals.modules(), *self.mixes.modules(), self.out):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
