@@ -26,6 +26,7 @@ from repro.colorizer.weights import (
     PRETRAINED,
     WeightsError,
     check_options,
+    folded,
     load_weights,
     photographs_seen,
     read_header,
@@ -79,7 +80,7 @@ class Colorizer:
         network, header, _ = load_weights(path, bins)
         options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | given
         objective = header["objective"]
-        return cls(network.to(device), bins, objective, origin=str(path), header=header, **options)
+        return cls(folded(network).to(device), bins, objective, origin=str(path), header=header, **options)
 
     @torch.inference_mode()
     def predict(self, lightness):
@@ -183,9 +184,11 @@ class Colorizer:
 
     def predict_ab(self, lightness, decoding=None, temperature=None):
         """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4), within UTMOST; else WeightsError."""
-        ab = self.decode(self.predict(lightness), decoding, temperature)
+        asked = torch.cat((lightness, lightness.flip(3))) if self.mirrored else lightness
+        ab = self.decode(self.predict(asked), decoding, temperature)
         if self.mirrored:
-            mirror = self.decode(self.predict(lightness.flip(3)), decoding, temperature).flip(3)
+            ab, mirror = ab.chunk(2)
+            mirror = mirror.flip(3)
             before = torch.cat((mirror[..., :1], mirror[..., :-1]), 3)  # value i is pixel 4 i + 3's, not 4 i's
             ab = (ab + 0.75 * before + 0.25 * mirror) / 2
         if not bool((ab.abs() < UTMOST).all()):

@@ -3,6 +3,7 @@
 Both methods are drawn together, so what makes a photograph easy or hard for both does not widen the interval.
 """
 
+import itertools
 import math
 from dataclasses import asdict, dataclass
 
@@ -114,6 +115,37 @@ def share_leads(hits, pairs, seed=0):
         for one, other in pairs
         if {one, other} <= set(hits)
     }
+
+
+def disagreements(hits, pair, seed=0):
+    """Whether judges differ over how far method A is ahead of B: {(C, D): figures} of every two judges.
+
+    hits: {judge: {method: (N,) bool}} on the same photographs.  pair: (A, B).  The figures: gap, {mean, error, low,
+    high} of A - B under C less A - B under D, all four drawn together; differ, the photographs where the step from B
+    to A does not do to C what it does to D; opposite, those of them where it helps one and harms the other.
+    """
+    one, other = pair
+    change = {judge: np.asarray(found[one], int) - found[other] for judge, found in hits.items()}
+    return {
+        (first, second): {
+            "gap": asdict(bootstrap(change[first] - change[second], seed=seed)),
+            "differ": int((change[first] != change[second]).sum()),
+            "opposite": int((change[first] * change[second] < 0).sum()),
+        }
+        for first, second in itertools.combinations(hits, 2)
+    }
+
+
+def disputed(first, second, most=3):
+    """The photographs over which two judges differ most: positions, opposite verdicts first.
+
+    first, second: of each judge (before, after), the `Answers` to two methods on the same photographs.
+    """
+    right = [(after.among == 0).astype(int) - (before.among == 0) for before, after in (first, second)]
+    surer = [after.certainty - before.certainty for before, after in (first, second)]
+    apart = np.flatnonzero(right[0] != right[1])
+    order = np.lexsort((-np.abs(surer[0] - surer[1])[apart], -np.abs(right[0] - right[1])[apart]))
+    return apart[order][:most]
 
 
 def layer_leads(found, over=("random", "k-means")):
