@@ -11,8 +11,8 @@ import torch
 from repro import paths
 from repro.colorizer.weights import PRETRAINED
 from repro.files import write_atomically
+from repro.pages.choices import FIGURES, choices_table, temperature_table
 from repro.pages.hints import hints_table
-from repro.pages.temperatures import temperature_table
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
 
@@ -119,6 +119,8 @@ def _quoted(record, in_short):
         return hints_table(record)
     if "temperature" in record:
         return temperature_table(record)
+    if "choices" in record:
+        return choices_table(record)
     return held_out_table(record) if "held_out" in record else markdown_table(record)
 
 
@@ -151,7 +153,7 @@ def held_out_rows(results, section="held_out"):
 
 def _held_out_figures(results):
     """{figure: what a table calls it}, classifiers' answers among a collection's classes last."""
-    names = {"auc": "AuC", "auc_rebalanced": "rebalanced AuC", "psnr": "PSNR (dB)", "colorfulness": "colourfulness"}
+    names = dict(FIGURES)
     every = (figure for methods in results["held_out"].values() for found in methods.values() for figure in found)
     for figure in every:
         if figure.startswith("top1 of"):
