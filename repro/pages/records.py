@@ -262,8 +262,19 @@ def markdown_table(results):
             *rows,
             "",
             f"Here: {ours['photographs']} unseen {what} of {ours['pixels']} pixels; "
-            f"{samples:,} training samples for each model; minutes of training: {minutes}{whole}. "
-            f"Recorded {run['date']} on {run['hardware']}; "
+            f"{samples:,} training samples for each model; minutes of training: {minutes}{whole}."
+            f"{_furthest(results['training'])} Recorded {run['date']} on {run['hardware']}; "
             f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
         ]
     )
+
+
+def _furthest(training):
+    """How far from theory each training of the painted world ended, as a sentence; "" for photographs."""
+    unit = {"regression": " ab units"}
+    known = [
+        f"{name} {found['largest_error']:.3g}{unit.get(name, '')} ({found['worst_thing']})"
+        for name, found in training.items()
+        if "worst_thing" in found
+    ]
+    return f" The thing furthest from theory (mean colour, or a colour's share): {', '.join(known)}." if known else ""
