@@ -3,6 +3,7 @@
 Executing every page takes minutes and is tested elsewhere; here the pages come with outputs made up.
 """
 
+import importlib
 import json
 import re
 import subprocess
@@ -195,6 +196,57 @@ def test_slides_in_a_browser(slides, browser):
     assert "soft_encode(" in page.inner_text("section.present section.present, section.present:not(.stack)")
     assert not faults
     page.close()
+
+
+# ---- the sheet to print ----
+
+
+@pytest.fixture
+def sheets(monkeypatch):
+    monkeypatch.syspath_prepend(str(paths.ROOT / "docs"))
+    return importlib.import_module("build_sheet")
+
+
+def test_the_sheet_asks_and_answers_apart(sheets):
+    made = sheets.items()
+    assert len(made) == 22 and sum(title.startswith("Page") for title, *_ in made) == 14
+    title, _, html, answers = made[3]
+    assert title == "Page 02 · Soft encoding" and answers == ["25", "45", "65", "85", "185", "50"]
+    asked = " ".join(re.sub("<[^>]+>", "", html).split())
+    assert "are 9+16 = 1, 9+36 = 2, 49+16 = 3, 49+36 = 4; the fifth" in asked, "a blank has its number"
+    for _, _, html, answers in made:
+        assert html.count('class="blank"') == len(answers)
+    text = sheets.sheet()
+    asked, answered = text.split('<div class="answers">')
+    assert "1.063" in answered and "1.063" not in asked and "$" not in text and "<math" in asked
+    assert not re.findall(r'(?:src|href)="', text)
+
+
+def test_an_exercise_by_hand_that_changed_or_came_is_named(sheets, monkeypatch):
+    changed = {"By hand": ["5, 20 and 200 give ([146] + [130]"]}
+    monkeypatch.setitem(sheets.BY_HAND, "06_raw_accuracy", changed)
+    with pytest.raises(sheets.SheetError, match="06_raw_accuracy, By hand: expected once '5, 20 and 200 give .146"):
+        sheets.items()
+    monkeypatch.delitem(sheets.BY_HAND, "06_raw_accuracy")
+    with pytest.raises(sheets.SheetError, match=r"by hand are \['By hand'\], docs/by_hand.py has \[\]"):
+        sheets.items()
+
+
+@pytest.mark.browser
+def test_the_sheet_prints_on_a4_with_the_answers_on_its_last_page(tmp_path, browser):
+    run = subprocess.run([sys.executable, paths.ROOT / "docs/build_sheet.py", "--out", tmp_path / "by_hand.html"])
+    page = browser.new_page()
+    page.goto((tmp_path / "by_hand.html").as_uri())
+    assert run.returncode == 0 and page.locator("math").count() > 10
+    everything = page.pdf(prefer_css_page_size=True)
+    page.evaluate("document.querySelector('.answers').remove()")
+    asked = page.pdf(prefer_css_page_size=True)
+    page.close()
+    count = lambda pdf: len(re.findall(rb"/Type /Page\b(?!s)", pdf))
+    assert count(everything) == count(asked) + 1 and 5 <= count(asked) <= 9
+    assert {
+        (round(float(w)), round(float(h))) for w, h in re.findall(rb"/MediaBox \[0 0 (\S+) (\S+)\]", everything)
+    } == {(595, 842)}
 
 
 # ---- in a browser ----
