@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint lab site bench ready lock clean distclean scm
+.PHONY: help setup repro test lint lab site slides sheet bench ready lock clean distclean scm
 
 ARGS ?=#     handed on: make test ARGS='-k color -x', make repro ARGS='train@rebalanced', make bench ARGS='encoding lab'
 UPGRADE ?=#  make lock UPGRADE=1: the newest versions that pyproject.toml allows, instead of keeping the pins
@@ -43,6 +43,12 @@ lab: setup scm ## open the pages in JupyterLab, to step through
 
 site: setup ## build the executed pages into a book that needs no network: outputs/site/index.html
 	@python docs/build_site.py $(ARGS)
+
+slides: setup ## make slides of the executed pages, a file each that needs no network: outputs/slides/ (ARGS='02 05')
+	@python docs/build_slides.py $(ARGS)
+
+sheet: setup ## write the exercises by hand as a sheet to print, answers on the last page: outputs/by_hand.html
+	@python docs/build_sheet.py $(ARGS)
 
 bench: setup ## measure speed and memory, each figure beside its peer (ARGS='NAME ... --json FILE')
 	python -m benchmarks $(ARGS)

@@ -16,6 +16,8 @@ from pathlib import Path
 from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
 
+import links
+
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = "04_training_rebalanced"  # of page 04's three runs, the one that is shown
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -71,6 +73,12 @@ def executed(name, pages):
     return dict(notebook, cells=cells, metadata={"kernelspec": notebook["metadata"]["kernelspec"]})
 
 
+def opened(name, repository):
+    """A Markdown cell with the link that opens a page of a copy on GitHub without installing anything."""
+    text = f"[Open this page in Binder]({links.binder(repository, name)})"
+    return {"cell_type": "markdown", "id": "opened", "metadata": {}, "source": [text]}
+
+
 def modules_of(room):
     """The modules of a package of the library.  A package that hands names on stands for the modules they come from."""
     package = import_module(f"repro.{room}")
@@ -111,8 +119,12 @@ def gather(tree, pages):
     names = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
     exercises = sorted(path.stem for path in (ROOT / "notebooks/exercises").glob("*.ipynb"))
     (tree / "notebooks/exercises").mkdir(parents=True)
+    repository = links.address()
     for name in names:
-        text = json.dumps(executed(name, pages), ensure_ascii=False)
+        page = executed(name, pages)
+        if repository:
+            page["cells"].insert(1, opened(name, repository))
+        text = json.dumps(page, ensure_ascii=False)
         (tree / f"notebooks/{name}.ipynb").write_text(text, encoding="utf-8")
     for name in exercises:
         shutil.copy(ROOT / f"notebooks/exercises/{name}.ipynb", tree / "notebooks/exercises")
@@ -125,6 +137,7 @@ def gather(tree, pages):
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / place).is_dir() else shutil.copy)(ROOT / place, target)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = links.with_links(readme, repository)
     readme = readme.replace("(notebooks/exercises)", "(notebooks/exercises/01_bins_and_weights.ipynb)")
     listed = [f"notebooks/{n}" for n in names], [f"notebooks/exercises/{n}" for n in exercises]
     (tree / "README.md").write_text(readme + contents(*listed), encoding="utf-8")

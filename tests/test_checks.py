@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -14,7 +15,7 @@ import torch
 
 from repro import decoding, encoding, paths
 from repro.__main__ import main
-from repro.checks import cases, check, grade
+from repro.checks import cases, check, grade, tally
 from repro.checks import notebooks as exercises
 from repro.checks.exercises import EXERCISES, sheet
 from repro.evaluation import raw_accuracy
@@ -311,7 +312,7 @@ def solution_lines():
 
 def test_what_is_handed_out_holds_no_solution(course):
     handed = {path: path.read_text(encoding="utf-8") for path in (course / "handout").rglob("*") if path.is_file()}
-    assert len(handed) == len(exercises.sources()) + 6
+    assert len(handed) == len(exercises.sources()) + 7
     lines = set(solution_lines())
     assert len(lines) > 15
     for path, content in handed.items():
@@ -388,3 +389,95 @@ def test_the_export_for_nbgrader(course):
         graded |= {mark["grade_id"] for mark in marks if mark["grade"] and not mark["solution"]}
         replies += sum(mark["grade"] and mark["solution"] for mark in marks)
     assert graded == {f"check_{name}" for name in EXERCISES} and replies == 44
+
+
+# ---- which mistakes a class has met ----
+
+
+FORGOTTEN = "the weights are forgotten"
+PER_CENT = "this is in per cent; give a number from 0 to 1"
+
+
+def student_of(folder, *functions):
+    """What a student's checks leave in a folder: the tally of these functions, one after the other."""
+    folder.mkdir(parents=True)
+    for function in functions:
+        found = check(named("auc", function))
+        tally.note("auc", bool(found), found.mistake, folder)
+    return folder / tally.FILE
+
+
+def test_a_class_sees_which_mistakes_it_has_met(tmp_path, capsys):
+    forgotten, per_cent = (EXERCISES["auc"].mistakes[told] for told in (FORGOTTEN, PER_CENT))
+    student_of(tmp_path / "a", forgotten, forgotten, SOLVED["auc"])
+    student_of(tmp_path / "b", per_cent, forgotten).rename(tmp_path / "b" / "mueller_checks_tally (1).json")
+    student_of(tmp_path / "c", lambda *_: 0.123)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / tally.FILE).write_text("[1, 2]")
+    capsys.readouterr()
+    assert main(["exercises", "--tally", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert (
+        lines[0].startswith("3 files.") and not lines[1] and "auc: 3 tried it, 1 got it right, 6 tries in all" in lines
+    )
+    place = lines.index(f"       2      3  {FORGOTTEN}")
+    assert lines[place + 1 :] == [f"       1      1  {PER_CENT}", f"       1      1  {tally.OTHER}"]
+    assert said.err == f"set aside: {tmp_path}/d/{tally.FILE}: no tally of the checks, or a broken one\n"
+    assert main(["exercises", "--tally", str(tmp_path / "d")]) == 1
+    assert "no tally in" in capsys.readouterr().err
+
+
+def test_a_tally_holds_counts_and_the_checks_own_words(tmp_path):
+    written = json.loads(student_of(tmp_path / "a", EXERCISES["auc"].mistakes[FORGOTTEN]).read_text())
+    mine = {"tries": 1, "right": 0, "mistakes": {FORGOTTEN: 1}}
+    assert written == {"format": 1, "exercises": {"auc": mine}}
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        '{"format": 1, "exercises": {"auc": {"tries": -1, "right": 0, "mistakes": {}}}}',
+        '{"format": 1, "exercises": {"auc": {"tries": true, "right": 0, "mistakes": {}}}}',
+        '{"format": 1, "exercises": {"auc": {"tries": 1, "right": 0, "mistakes": ["x"]}}}',
+        '{"format": 2, "exercises": {}}',
+        "{" * 100_001,
+        "[" * 50_000,
+    ],
+)
+def test_what_is_no_tally_is_said_to_be_none(spoiled, tmp_path):
+    (tmp_path / tally.FILE).write_text(spoiled)
+    with pytest.raises(ValueError, match="no tally of the checks"):
+        tally.read(tmp_path / tally.FILE)
+    tally.note("auc", True, "", tmp_path)
+    assert (tmp_path / tally.FILE).read_text() == spoiled, "a check goes on, and leaves alone what it cannot read"
+
+
+def test_sentences_that_no_check_says_are_not_shown(tmp_path):
+    strange = {"format": 1, "exercises": {"auc": {"tries": 2, "right": 0, "mistakes": {"\x1b[2Jhello": 2}}}}
+    (tmp_path / tally.FILE).write_text(json.dumps(strange))
+    rows, *_ = tally.of_class(tmp_path, {"auc": EXERCISES["auc"].mistakes})
+    assert rows[0]["mistakes"] == [(tally.OTHER, 1, 2)] and "hello" not in tally.table(rows)
+
+
+IN_A_NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+InteractiveShell.instance()
+from repro.checks import check
+def auc(predicted, true, weights):
+    return 1 - (predicted - true).norm(dim=1).clamp(max=150).mean() / 150
+check(auc), check(auc)
+"""
+
+
+def test_students_are_told_once_and_can_say_no(course, tmp_path, monkeypatch):
+    handout = tmp_path / "handout"
+    shutil.copytree(course / "handout", handout)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv(tally.SETTING, "off")
+    assert run_in(handout, IN_A_NOTEBOOK) == "" and not (handout / tally.FILE).exists()
+    monkeypatch.delenv(tally.SETTING)
+    assert run_in(handout, IN_A_NOTEBOOK.replace("InteractiveShell.instance()", "")) == "", "no notebook, no file"
+    assert not (handout / tally.FILE).exists()
+    assert run_in(handout, IN_A_NOTEBOOK) == tally.TOLD + "\n", "said when the file is made, not again"
+    assert tally.read(handout / tally.FILE)["auc"] == {"tries": 2, "right": 0, "mistakes": {FORGOTTEN: 2}}

@@ -1,5 +1,6 @@
 """pyproject.toml, requirements.lock, environment.yml and the licences say the same thing, each in its own way."""
 
+import importlib
 import json
 import os
 import re
@@ -99,7 +100,7 @@ def colab():
 def test_colab_asks_for_the_address_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    exec(colab()[0], namespace)
+    exec(re.sub('".*?"', '""', colab()[0]), namespace)
     with pytest.raises(SystemExit, match="Write the repository's address"):
         exec(colab()[1], namespace)
 
@@ -130,11 +131,51 @@ def test_colab_clones_sets_up_and_runs_a_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, *cells = colab()
     namespace = {}
-    exec(first.replace('""', repr(origin.as_uri())), namespace)
+    exec(re.sub('".*?"', repr(origin.as_uri()), first), namespace)
     for cell in cells:
         exec(cell, namespace)
     assert (tmp_path / "set-up").exists()
     assert "42" in (tmp_path / "colorization/notebooks/page_executed.html").read_text()
+
+
+@pytest.fixture
+def links(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    return importlib.import_module("links")
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [
+        ("https://github.com/ada/colour.git", "ada/colour"),
+        ("https://github.com/ada/colour.of.1900/", "ada/colour.of.1900"),
+        ("git@github.com:ada/colour", "ada/colour"),
+        ("ssh://git@github.com/ada/colour.git", "ada/colour"),
+        ("https://elsewhere.org/ada/colour.git", None),
+        ("/home/ada/colour", None),
+        (None, None),
+    ],
+)
+def test_the_address_is_that_of_the_copy(remote, expected, links, tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    if remote:
+        subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
+    assert links.address(tmp_path) == expected
+    monkeypatch.setenv("GITHUB_REPOSITORY", "grace/hopper")
+    assert links.address(tmp_path) == "grace/hopper"
+
+
+def test_links_open_the_copy_and_are_absent_without_one(links):
+    readme = (ROOT / "README.md").read_text()
+    assert "links.py" not in links.with_links(readme, None) and "mybinder" not in links.with_links(readme, None)
+    filled = links.with_links(readme, "ada/colour")
+    assert "(https://mybinder.org/v2/gh/ada/colour/HEAD?urlpath=lab/tree/notebooks/00_start_here.ipynb)" in filled
+    assert "github/ada/colour/blob/main/docs/colab.ipynb" in filled and "OWNER" not in filled
+    assert 'git+https://github.com/ada/colour"' in filled
+    assert links.with_links(filled, "ada/moved").count("ada/moved") == 3, "a copy that moved is written anew"
+    notebook = json.loads(links.with_address((ROOT / "docs/colab.ipynb").read_text(), "ada/colour"))
+    assert "".join(notebook["cells"][1]["source"]).startswith('repository = "https://github.com/ada/colour"  #')
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.name)

@@ -3,6 +3,7 @@
 Executing every page takes minutes and is tested elsewhere; here the pages come with outputs made up.
 """
 
+import importlib
 import json
 import re
 import subprocess
@@ -15,6 +16,7 @@ from repro import paths
 
 PAGES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 BUILD = [sys.executable, str(paths.ROOT / "docs/build_site.py")]
+SLIDES = [sys.executable, str(paths.ROOT / "docs/build_slides.py")]
 WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "x"}, "text/plain": ["VBox(children=...)"]}
 RED_DOT = (
     "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHx"
@@ -134,6 +136,117 @@ def test_without_executed_pages_it_says_what_to_run(tmp_path):
     run = subprocess.run([*BUILD, "--pages", tmp_path, "--out", tmp_path / "out"], capture_output=True, text=True)
     assert run.returncode == 1 and not (tmp_path / "out").exists()
     assert re.fullmatch(r"error: .*00_start_here.ipynb is missing; run `make repro` first\n", run.stderr)
+
+
+# ---- slides ----
+
+
+@pytest.fixture(scope="module")
+def slides(executed, tmp_path_factory):
+    pytest.importorskip("sphinx_revealjs")
+    out = tmp_path_factory.mktemp("slides")
+    run = subprocess.run([*SLIDES, "--pages", executed, "--out", out, "02", "05"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert f"open {out / '02_soft_encoding.html'}" in run.stdout
+    return out
+
+
+def test_slides_begin_at_headings(slides):
+    assert [path.stem for path in sorted(slides.iterdir())] == ["02_soft_encoding", "05_decoding"]
+    text = (slides / "05_decoding.html").read_text()
+    for section in re.findall(r"<section\s*>(?!<section)(.*?)(?=<section|</section>)", text, flags=re.S):
+        assert len(re.findall("<h[123]>", section)) <= 1 and (section.count("<figure") <= 1 or "<h" not in section)
+    headings = re.findall(r"<h[123]>(.*?)</h[123]>", text)
+    assert headings[:3] == ["05 · Decoding", "By hand", "From mode to mean"] and "Check" not in "".join(headings)
+    assert "Here a slider follows" not in text and "a warning of this machine" not in text
+    assert re.search('<math [^>]*display="block"', text) and "$$" not in text
+    assert 'alt="A red dot"' in text and "decoding.annealed_mean" in re.sub("<[^>]+>", "", text), "pictures, and code"
+
+
+def test_slides_load_nothing(slides):
+    for path in slides.iterdir():
+        text = re.sub(r"<script>.*?</script>", "", path.read_text(), flags=re.S)
+        assert "Reveal" not in text and not re.findall(r"<(?:script|link|iframe)\b", text)
+        assert not re.findall(r"@import|url\(\s*['\"]?(?:https?:)?//", text)
+        assert all(address.startswith("data:") for address in re.findall(r'<img[^>]* src="([^"]*)', text))
+
+
+def test_slides_of_a_page_that_there_is_not(executed, tmp_path):
+    pytest.importorskip("sphinx_revealjs")
+    run = subprocess.run([*SLIDES, "--pages", executed, "--out", tmp_path, "77"], capture_output=True, text=True)
+    assert run.returncode == 1 and run.stderr.startswith("error: no page begins with 77; there are 00_start_here to")
+
+
+@pytest.mark.browser
+def test_slides_in_a_browser(slides, browser):
+    """The space bar leads through all of them; C shows the code; nothing is asked of a network."""
+    page, faults = browser.new_page(viewport={"width": 1120, "height": 720}), []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: request.url.startswith(("file:", "data:")) or faults.append(request.url))
+    page.goto((slides / "02_soft_encoding.html").as_uri())
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    count, seen = page.evaluate("Reveal.getTotalSlides()"), []
+    while len(seen) < count:
+        seen.append(page.evaluate("Reveal.getCurrentSlide().innerText"))
+        page.keyboard.press("Space")
+    assert count > 5 and len(set(seen)) == count and all(text.strip() for text in seen)
+    page.evaluate("Reveal.slide(1)")
+    assert "import" not in seen[1] and not page.is_visible("section.present pre")
+    page.keyboard.press("c")
+    assert "soft_encode(" in page.inner_text("section.present section.present, section.present:not(.stack)")
+    assert not faults
+    page.close()
+
+
+# ---- the sheet to print ----
+
+
+@pytest.fixture
+def sheets(monkeypatch):
+    monkeypatch.syspath_prepend(str(paths.ROOT / "docs"))
+    return importlib.import_module("build_sheet")
+
+
+def test_the_sheet_asks_and_answers_apart(sheets):
+    made = sheets.items()
+    assert len(made) == 22 and sum(title.startswith("Page") for title, *_ in made) == 14
+    title, _, html, answers = made[3]
+    assert title == "Page 02 · Soft encoding" and answers == ["25", "45", "65", "85", "185", "50"]
+    asked = " ".join(re.sub("<[^>]+>", "", html).split())
+    assert "are 9+16 = 1, 9+36 = 2, 49+16 = 3, 49+36 = 4; the fifth" in asked, "a blank has its number"
+    for _, _, html, answers in made:
+        assert html.count('class="blank"') == len(answers)
+    text = sheets.sheet()
+    asked, answered = text.split('<div class="answers">')
+    assert "1.063" in answered and "1.063" not in asked and "$" not in text and "<math" in asked
+    assert not re.findall(r'(?:src|href)="', text)
+
+
+def test_an_exercise_by_hand_that_changed_or_came_is_named(sheets, monkeypatch):
+    changed = {"By hand": ["5, 20 and 200 give ([146] + [130]"]}
+    monkeypatch.setitem(sheets.BY_HAND, "06_raw_accuracy", changed)
+    with pytest.raises(sheets.SheetError, match="06_raw_accuracy, By hand: expected once '5, 20 and 200 give .146"):
+        sheets.items()
+    monkeypatch.delitem(sheets.BY_HAND, "06_raw_accuracy")
+    with pytest.raises(sheets.SheetError, match=r"by hand are \['By hand'\], docs/by_hand.py has \[\]"):
+        sheets.items()
+
+
+@pytest.mark.browser
+def test_the_sheet_prints_on_a4_with_the_answers_on_its_last_page(tmp_path, browser):
+    run = subprocess.run([sys.executable, paths.ROOT / "docs/build_sheet.py", "--out", tmp_path / "by_hand.html"])
+    page = browser.new_page()
+    page.goto((tmp_path / "by_hand.html").as_uri())
+    assert run.returncode == 0 and page.locator("math").count() > 10
+    everything = page.pdf(prefer_css_page_size=True)
+    page.evaluate("document.querySelector('.answers').remove()")
+    asked = page.pdf(prefer_css_page_size=True)
+    page.close()
+    count = lambda pdf: len(re.findall(rb"/Type /Page\b(?!s)", pdf))
+    assert count(everything) == count(asked) + 1 and 5 <= count(asked) <= 9
+    assert {
+        (round(float(w)), round(float(h))) for w, h in re.findall(rb"/MediaBox \[0 0 (\S+) (\S+)\]", everything)
+    } == {(595, 842)}
 
 
 # ---- in a browser ----

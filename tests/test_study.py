@@ -17,6 +17,7 @@ from repro.datasets.world import WorldSource
 from repro.study import statistics
 from repro.study.database import StoreError, read_rows
 from repro.study.folder import StudyError, load_study
+from repro.study.photographs import bundled_photographs, study_of_photographs
 from repro.study.plan import counts_for, draw_plan
 from repro.study.simulate import Raters, differences, simulate, true_rates
 from repro.study.statistics import (
@@ -592,3 +593,79 @@ def test_one_line_for_what_cannot_be_done(arguments, said, study, tmp_path, caps
     assert main(["study", *(names.get(argument, argument) for argument in arguments)]) == 1
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+# ---- real photographs ----
+
+
+class Grayer:
+    """A model that needs no network."""
+
+    decoding, temperature, short_side = "mean", 1.0, 64
+
+    def __init__(self, tmp_path, says="weights"):
+        self.origin = tmp_path / "model.safetensors"
+        self.origin.write_text(says)
+
+    def colorize(self, photo):
+        return np.repeat(photo.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
+
+
+def colourful(count, seed=0):
+    """{name: (20, 30, 3) uint8}."""
+    rng = np.random.default_rng(seed)
+    return {f"{number}.png": rng.integers(0, 256, (20, 30, 3), np.uint8) for number in range(count)}
+
+
+def test_a_study_of_photographs_has_the_papers_counts_and_is_made_once(tmp_path):
+    said, folder, model = [], tmp_path / "study", {"gray": Grayer(tmp_path)}
+    first = study_of_photographs(folder, colourful(50), model, said.append)
+    assert (first.practice, first.pairs, first.catch, first.size) == (10, 40, 4, 256)
+    assert said == ["gray: 50 photographs coloured"] and first.methods == ("gray",)
+    photo = first.photographs[7]
+    picture = np.asarray(Image.open(first.folder / "pictures" / f"{photo.truth}.png"))
+    square = Image.fromarray(colourful(50)[photo.name][:, 5:25]).resize((256, 256), Image.Resampling.LANCZOS)
+    assert np.array_equal(picture, square), "the original is what raters see, its central square"
+    again = study_of_photographs(folder, colourful(50), model, said.append)
+    assert again == first and "is there already" in said[-1]
+    other = study_of_photographs(folder, colourful(50), {"gray": Grayer(tmp_path, "others")}, said.append)
+    assert said[-1] == "gray: 50 photographs coloured" and other.fingerprint == first.fingerprint, "the same pictures"
+    assert study_of_photographs(folder, colourful(50, seed=1), model, said.append).fingerprint != first.fingerprint
+
+
+def test_few_photographs_make_a_small_study_and_too_few_say_how_many_it_takes(tmp_path):
+    said, model = [], {"gray": Grayer(tmp_path)}
+    photos = colourful(6)
+    small = study_of_photographs(tmp_path / "s", photos | {"copy.png": photos["0.png"]}, model, said.append)
+    assert len(small.photographs) == small.trials == 6 and "6 photographs are too few" in said[-1]
+    with pytest.raises(StudyError, match="needs 4 different colour photographs, got 3; 50 are enough"):
+        study_of_photographs(tmp_path / "t", colourful(3), model)
+    assert not (tmp_path / "t").exists()
+
+
+def test_serving_photographs_takes_one_command(tmp_path, monkeypatch, capsys):
+    """The few that come along, and a model that comes along; the server itself has tests of its own."""
+    from repro.study import serving
+
+    class Server:
+        def run(self, sockets):
+            sockets[0].close()
+
+    monkeypatch.setattr(serving, "make_server", lambda *given: Server())
+    folder = tmp_path / "my study"
+    arguments = ["--folder", str(folder), "--store", str(tmp_path / "answers.sqlite"), "--port", "0"]
+    assert main(["study", "serve", "--photographs", "--models", "regression", *arguments]) == 0
+    printed = capsys.readouterr().out
+    study = load_study(folder)
+    assert study.methods == ("regression",) and f"study results --folder '{folder}'" in printed
+    assert {photo.name for photo in study.photographs} == set(bundled_photographs()) and len(study.photographs) == 7
+    assert all(photo.difference["regression"] > 0 for photo in study.photographs)
+    photographs = tmp_path / "class"
+    photographs.mkdir()
+    for name, photo in (colourful(2) | {"gray.png": np.full((9, 9, 3), 90, np.uint8)}).items():
+        Image.fromarray(photo).save(photographs / name)
+    assert main(["study", "serve", "--photographs", str(photographs), "--models", "regression", *arguments]) == 1
+    told = capsys.readouterr().err
+    assert "set aside: 1 gray photographs" in told and "got 2; 50 are enough" in told
+    assert main(["study", "serve", "--models", "regression", *arguments]) == 1
+    assert "--models says who recolours" in capsys.readouterr().err

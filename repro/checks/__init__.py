@@ -14,7 +14,8 @@ from pathlib import Path
 
 from repro.checks.cases import read_sheets
 from repro.checks.running import TooLongError, call, takes, untouched
-from repro.checks.telling import explain, fits
+from repro.checks.tally import note
+from repro.checks.telling import explain, fits, known_mistake
 
 HANDED_OUT = Path(__file__).with_name("cases.json")  # of a course, which has no solutions beside it
 PATIENCE = 3.0  # seconds for which cases are tried after one went wrong, to find out which mistake it is
@@ -22,10 +23,14 @@ PATIENCE = 3.0  # seconds for which cases are tried after one went wrong, to fin
 
 @dataclass(frozen=True)
 class Feedback:
-    """What a check found.  state: "right", "not tried yet" or "not yet right"; true only if right."""
+    """What a check found.  state: "right", "not tried yet" or "not yet right"; true only if right.
+
+    mistake: the sentence of a known mistake, where it is one.
+    """
 
     state: str
     message: str
+    mistake: str = ""
 
     def __bool__(self):
         return self.state == "right"
@@ -51,7 +56,9 @@ def check(function, exercise=None, seed=0):
         return Feedback("not yet right", f"{name}: give the function itself, check({name}), not what it returns.")
     if untouched(function):
         return Feedback("not tried yet", f"{name}: not tried yet. Replace the line below the description.")
-    return _judged(function, sheets[name])
+    found = _judged(function, sheets[name])
+    note(name, bool(found), found.mistake)
+    return found
 
 
 def _judged(function, sheet):
@@ -68,7 +75,8 @@ def _judged(function, sheet):
     asked = [pair for pair in tried if not pair[0].remark]
     stopped = any(isinstance(outcome.error, TooLongError) for _, outcome in asked)
     again = asked[0][1] if stopped else call(function, wrong.arguments)
-    return Feedback("not yet right", explain(sheet, asked, again))
+    mistake = known_mistake(sheet, asked)
+    return Feedback("not yet right", explain(sheet, asked, again, mistake), mistake or "")
 
 
 def _try(function, sheet):

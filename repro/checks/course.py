@@ -47,7 +47,7 @@ class Alone:
 
 sys.meta_path.insert(0, Alone)
 '''
-HANDED_ON = ("__init__.py", "cases.py", "running.py", "telling.py")  # of this folder, beside the cases
+HANDED_ON = ("__init__.py", "cases.py", "running.py", "tally.py", "telling.py")  # of this folder, beside the cases
 
 
 def write_course(folder, answers=False, force=False):

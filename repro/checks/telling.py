@@ -27,14 +27,13 @@ def _among(known, sheet, outcome):
     return any(one is not None and close(found, one) for one in known)
 
 
-def explain(sheet, tried, again):
+def explain(sheet, tried, again, told):
     """A message about the first wrong case.
 
     tried: pairs (Case, Outcome) up to it and, if there was time, beyond; again: the Outcome of that case tried
-    once more.
+    once more; told: what `known_mistake` says of them.
     """
     case, outcome = next(pair for pair in tried if not fits(sheet, *pair))
-    told = _mistake(sheet, tried)
     if told is None:
         told = _trouble(sheet, case, outcome, again)
     elif outcome.error is None and not outcome.changed:
@@ -68,7 +67,7 @@ def _shown(value):
 # ---- a known mistake ----
 
 
-def _mistake(sheet, tried):
+def known_mistake(sheet, tried):
     """The mistake that gives what the student's function gives in every case; None if there is none such."""
     return next((told for told in tried[0][0].mistaken if _made(told, sheet, tried)), None)
 

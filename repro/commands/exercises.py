@@ -1,8 +1,9 @@
-"""python -m repro exercises: the students' notebooks, and a course's edition of them."""
+"""python -m repro exercises: the students' notebooks, a course's edition of them, and what a class found hard."""
 
+import sys
 from pathlib import Path
 
-from repro.commands import fail
+from repro.commands import fail, say
 
 
 def add(commands):
@@ -18,6 +19,11 @@ def add(commands):
         help="write DIR/handout for students, with checks but without solutions, and DIR/teacher with everything",
     )
     where.add_argument("--nbgrader", metavar="DIR", help="write DIR/source/<exercise>/, for a graded course")
+    where.add_argument(
+        "--tally",
+        metavar="DIR",
+        help="write nothing: show which mistakes a class has met, from the checks_tally.json that students handed in",
+    )
     command.add_argument(
         "--answers", action="store_true", help="with --course: students get solutions and answers, folded"
     )
@@ -30,6 +36,8 @@ def exercises(options):
     from repro.checks import course
     from repro.checks.notebooks import write_students
 
+    if options.tally:
+        return show_tally(options.tally)
     try:
         if options.course:
             written = course.write_course(Path(options.course), options.answers, options.force)
@@ -40,4 +48,24 @@ def exercises(options):
     except OSError as error:
         return fail(error)
     print("written:", *written, sep="\n  ")
+    return 0
+
+
+def show_tally(folder):
+    """Print the class's table; returns the exit code."""
+    from repro.checks import tally
+    from repro.checks.exercises import EXERCISES
+
+    known = {name: exercise.mistakes for name, exercise in EXERCISES.items()}
+    rows, files, set_aside = tally.of_class(folder, known)
+    for reason in set_aside:
+        say(f"set aside: {reason}", sys.stderr)
+    if not rows:
+        return fail(
+            f"no tally in {folder}: expected files with {Path(tally.FILE).stem} in their name; "
+            "students find theirs in the folder of the exercises"
+        )
+    say(f"{files} files. A student counts once in the first column, however often the check said so.")
+    for line in ["", *tally.table(rows).split("\n")]:
+        say(line)
     return 0

@@ -2,12 +2,16 @@
 
 import csv
 import io
+import shlex
 import sys
 from pathlib import Path
 
 from repro import paths
+from repro.files import printable
 
 DESCRIPTION = "The forced-choice study: which of two pictures was recoloured by a computer?"
+OF_PAGE_08, OF_PHOTOGRAPHS = paths.OUTPUTS / "study", paths.OUTPUTS / "study_photographs"
+SHOWN = ("regression", "classification", "rebalanced")  # the paper's methods, as models that come along
 
 
 def add(commands):
@@ -21,7 +25,7 @@ def add(commands):
         ("results", results, "print the share fooled of each method"),
     ):
         action = actions.add_parser(name, help=says, description=says.capitalize() + ".")
-        action.add_argument("--folder", default=str(paths.OUTPUTS / "study"), metavar="DIR", help="of the study")
+        action.add_argument("--folder", metavar="DIR", help=f"of the study; default: {OF_PAGE_08}")
         _OPTIONS[name](action)
         action.set_defaults(run=_guarded(run))
 
@@ -33,7 +37,9 @@ def serve(options):
     from repro.study.serving import link, listen, make_server
     from repro.study.store import Store, human_store_path
 
-    study = _study(options)
+    if options.models and options.photographs is None:
+        raise ValueError("--models says who recolours the photographs of --photographs; give that too")
+    study = _study(options) if options.photographs is None else _of_photographs(options)
     path = Path(options.store or human_store_path(study))
     store = Store(path, study, "human")
     limits = Limits(joins_per_minute=options.joins_per_minute, raters=options.raters)
@@ -43,6 +49,7 @@ def serve(options):
     _print_link(address)
     if options.host in ("127.0.0.1", "localhost", "::1") and not options.public_url:
         print("only this machine can open it; for phones in the same network: --host 0.0.0.0")
+    print(f"the table at any time: python -m repro study results --folder {shlex.quote(str(study.folder))}")
     print("stop with ctrl-c; every acknowledged answer is kept", flush=True)
     make_server(store, limits, names_of(options.host, options.public_url)).run(sockets=[listener])
     store.close()
@@ -88,7 +95,38 @@ def results(options):
 def _study(options):
     from repro.study.folder import load_study
 
-    return load_study(options.folder)
+    return load_study(options.folder or OF_PAGE_08)
+
+
+def _of_photographs(options):
+    """The study of the photographs that --photographs names, made where it is not there yet."""
+    from repro.colorizer.weights import WeightsError
+    from repro.commands.measure import open_models
+    from repro.study.folder import StudyError
+    from repro.study.photographs import bundled_photographs, study_of_photographs
+
+    try:
+        models = open_models(options.models or SHOWN)
+    except WeightsError as error:
+        raise StudyError(str(error)) from None
+    photos = _photographs_in(options.photographs) if options.photographs else bundled_photographs()
+    say = lambda line: print(line, flush=True)
+    return study_of_photographs(options.folder or OF_PHOTOGRAPHS, photos, models, say)
+
+
+def _photographs_in(folder):
+    """{name: uint8 (H, W, 3)}: the first colour photographs of a folder, as many as a rater sees."""
+    from repro.commands.measure import colour_photographs
+    from repro.datasets.finding import find_photos
+    from repro.datasets.folder import Item
+    from repro.study.photographs import PAIRS, PRACTICE
+
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder; give the folder that holds the photographs")
+    items = [Item(path.relative_to(folder).as_posix()) for path in find_photos(folder)]
+    photos, kept = colour_photographs(folder, items, PRACTICE + PAIRS)
+    return {printable(item.name): photo for item, photo in zip(kept, photos, strict=True)}
 
 
 def _rows(options):
@@ -130,6 +168,20 @@ def _guarded(run):
 
 
 def _serve_options(action):
+    action.add_argument(
+        "--photographs",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="make the study of the photographs in a folder, or, without one, of the few that the packages bring; "
+        f"--folder is then {OF_PHOTOGRAPHS} unless it says otherwise",
+    )
+    action.add_argument(
+        "--models",
+        action="append",
+        metavar="NAME",
+        help=f"with --photographs: a model as `measure` takes it; may be given again; default: {', '.join(SHOWN)}",
+    )
     action.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets the whole network take part")
     action.add_argument("--port", type=int, default=8765, help="default 8765; 0: any free one")
     action.add_argument("--public-url", metavar="URL", help="the address to print, when a proxy stands before it")
