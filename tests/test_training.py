@@ -464,6 +464,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(finished, 
     assert not same_state(finished[0], tmp_path / "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["regression", "classification", "rebalanced"])
 def test_the_loss_falls(photos, held_out, tmp_path, objective):
     settings = replace(
