@@ -55,7 +55,7 @@ def python(tmp_path_factory):
 
 def test_what_the_package_itself_needs_is_little():
     assert {Requirement(text).name for text in PROJECT["dependencies"]} == {
-        "torch", "numpy", "scipy", "pillow", "tifffile", "safetensors", "pyyaml"
+        "torch", "numpy", "scipy", "pillow", "tifffile", "safetensors", "pyyaml", "jaxtyping"
     }  # fmt: skip
     assert {"matplotlib", "jupyterlab", "dvc", "transformers", "skimage", "sklearn"} <= set(BLOCKED)
 
