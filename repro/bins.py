@@ -10,14 +10,16 @@ from functools import cache, lru_cache
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor
 
-from repro.color import srgb_ab_hull
+from repro.color import Array, srgb_ab_hull
 
 SPACING = 10  # ab units
 
 
-def ab_bins(spacing=SPACING):
-    """Centres of the ab bins: (Q, 2) float32 tensor, ab units, a ascending, then b.
+def ab_bins(spacing: float = SPACING) -> Float32[Tensor, "q 2"]:
+    """Centres of the ab bins: ab units, a ascending, then b.
 
     Q is 313 for spacing 10.
     """
@@ -33,10 +35,12 @@ def _ab_bins(spacing):
     return lattice[squares_touching(lattice, spacing, srgb_ab_hull())].astype(np.float32)
 
 
-def squares_touching(centres, half_width, hull):
-    """Which closed squares touch a convex polygon?  (P,) bool, by the separating axis theorem.
+def squares_touching(
+    centres: Float[np.ndarray, "p 2"], half_width: float, hull: Float[np.ndarray, "v 2"]
+) -> Bool[np.ndarray, " p"]:
+    """Which closed squares touch a convex polygon?  By the separating axis theorem.
 
-    centres: (P, 2).  half_width: of the axis-parallel squares.  hull: (V, 2) vertices in order.
+    half_width: of the axis-parallel squares.  hull: the polygon's vertices in order.
     """
     edges = np.roll(hull, -1, axis=0) - hull
     normals = np.stack((edges[:, 1], -edges[:, 0]), 1)
@@ -46,13 +50,13 @@ def squares_touching(centres, half_width, hull):
     return ((middle - reach <= shadow.max(0)) & (middle + reach >= shadow.min(0))).all(1)
 
 
-def fingerprint(bins):
+def fingerprint(bins: Float[Array, "q 2"]) -> str:
     """Short sha256 of the bins' values in their order: weights carry it, so that they never meet other bins."""
     return hashlib.sha256(np.ascontiguousarray(np.asarray(bins), np.float32).tobytes()).hexdigest()[:16]
 
 
-def nearest_bin(ab, bins):
-    """Index of the bin nearest to each colour: ab (..., 2) float tensor, bins (Q, 2) -> (...) int64."""
+def nearest_bin(ab: Float[Tensor, "*n 2"], bins: Float[Tensor, "q 2"]) -> Int64[Tensor, "*n"]:
+    """Index of the bin nearest to each colour."""
     return nearest_bins(ab.reshape(-1, 2), bins, 1)[1].reshape(ab.shape[:-1])
 
 
@@ -60,10 +64,12 @@ CELL = 1.0  # ab units: side of a cell of the search table
 REACH = 128  # ab units: the table covers -128..128 in a and b; sRGB stays within -108..98
 
 
-def nearest_bins(points, bins, neighbours):
-    """The K nearest bins of each colour, exactly: squared distances (P, K) float32 and indices (P, K) int64.
+def nearest_bins(
+    points: Float[Tensor, "p 2"], bins: Float[Tensor, "q 2"], neighbours: int
+) -> tuple[Float32[Tensor, "p {neighbours}"], Int64[Tensor, "p {neighbours}"]]:
+    """The nearest bins of each colour, exactly: their squared distances and their indices, nearest first.
 
-    points: (P, 2) float tensor, ab units, any device.  bins: (Q, 2), best kept on the CPU.  Nearest first.
+    points: ab units, on any device.  bins: best kept on the CPU.
 
     The bins are few and fixed, so the bins that can be among the K nearest of any point of a unit cell are
     tabulated once; a colour is then compared with about a dozen candidates instead of all Q.
@@ -78,7 +84,9 @@ def nearest_bins(points, bins, neighbours):
     return squared, indices
 
 
-def nearest_bins_of_srgb(points, table, neighbours):
+def nearest_bins_of_srgb(
+    points: Float[Tensor, "p 2"], table: tuple[Tensor, ...], neighbours: int
+) -> tuple[Float32[Tensor, "p {neighbours}"], Int64[Tensor, "p {neighbours}"]]:
     """`nearest_bins` of colours that sRGB has, by a table of `search_table`.
 
     As these colours lie within the table, nothing is asked of their values, so that a GPU's host never waits.
@@ -106,10 +114,12 @@ def _smallest(points, candidates, a, b, neighbours):
     return squared[:, :neighbours].contiguous(), candidates.gather(1, slot[:, :neighbours])
 
 
-def search_table(bins, neighbours, device):
-    """For every cell: its candidates (cells, C) int64 in ascending order, and their a and b (cells, C).
+def search_table(
+    bins: Float[Tensor, "q 2"], neighbours: int, device: str | torch.device
+) -> tuple[Int64[Tensor, "cells c"], Float32[Tensor, "cells c"], Float32[Tensor, "cells c"]]:
+    """For every cell: its candidates in ascending order, and their a and b.
 
-    What has fewer than C candidates is padded far away.
+    A cell with fewer candidates than another is padded with some far away.
     """
     return _search_table(np.asarray(bins.cpu(), np.float32).tobytes(), neighbours, str(device))
 

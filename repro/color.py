@@ -9,6 +9,10 @@ from functools import cache
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float, Float32, Float64, UInt8
+from torch import Tensor
+
+Array = np.ndarray | Tensor
 
 # IEC 61966-2-1 primaries and the D65 white of the CIE 1931 2 degree observer, as scikit-image has them.
 RGB_TO_XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
@@ -31,10 +35,9 @@ def _matrices(device):
     return make(forward), make(np.linalg.inv(forward))
 
 
-def rgb_to_lab(rgb01):
-    """sRGB in 0..1 to Lab.
+def rgb_to_lab(rgb01: Float[Tensor, "*n 3"]) -> Float32[Tensor, "*n 3"]:
+    """sRGB in 0..1, on any device, to Lab: L 0..100, a, b.
 
-    rgb01: (..., 3) float tensor, any device.  Returns (..., 3) float32: L 0..100, a, b.
     Raises ValueError if the last axis is not 3, or the values are integers or reach far above 1 (0..255
     would silently pile up at the gamut's corners).
     """
@@ -72,11 +75,8 @@ def _lab_of_f(x, y, z):
     return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), -1)
 
 
-def lab_to_rgb(lab):
-    """Lab to sRGB, clipped to 0..1: the inverse of `rgb_to_lab` for every colour sRGB can show.
-
-    lab: (..., 3) float tensor.  Returns (..., 3) float32 in 0..1.
-    """
+def lab_to_rgb(lab: Float[Tensor, "*n 3"]) -> Float32[Tensor, "*n 3"]:
+    """Lab to sRGB, clipped to 0..1: the inverse of `rgb_to_lab` for every colour sRGB can show."""
     return _linear_to_srgb(_lab_to_linear(lab))
 
 
@@ -94,21 +94,23 @@ def _linear_to_srgb(linear):
     return torch.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
 
 
-def lightness_to_gray(lightness):
-    """The gray of a lightness as a picture has it: L (any shape) in 0..100 to sRGB in 0..1, float32."""
+def lightness_to_gray(lightness: Float[Tensor, "*n"]) -> Float32[Tensor, "*n"]:
+    """The gray of a lightness as a picture has it: L in 0..100 to sRGB in 0..1."""
     return _linear_to_srgb(_f_inverse((lightness.float() + 16) / 116))
 
 
-def in_gamut(lab, tolerance=1e-3):
-    """(...) bool: does sRGB hold this Lab colour?  tolerance: in linear light, 0..1."""
+def in_gamut(lab: Float[Tensor, "*n 3"], tolerance: float = 1e-3) -> Bool[Tensor, "*n"]:
+    """Does sRGB hold this Lab colour?  tolerance: in linear light, 0..1."""
     linear = _lab_to_linear(lab)
     return ((linear >= -tolerance) & (linear <= 1 + tolerance)).all(-1)
 
 
 @cache
 @torch.inference_mode(False)
-def largest_chroma(device="cpu", lightnesses=101, hues=361):
-    """How far from gray sRGB reaches: chroma (lightnesses, hues) float32, ab units, for L 0..100 and hue -pi..pi.
+def largest_chroma(
+    device: str | torch.device = "cpu", lightnesses: int = 101, hues: int = 361
+) -> Float32[Tensor, "{lightnesses} {hues}"]:
+    """How far from gray sRGB reaches: chroma, ab units, for L 0..100 and hue -pi..pi.
 
     Found by halving, 24 times, the stretch between a chroma that sRGB has and one that it lacks.
     """
@@ -122,12 +124,11 @@ def largest_chroma(device="cpu", lightnesses=101, hues=361):
     return inside
 
 
-def lab_to_rgb_at_its_lightness(lab):
+def lab_to_rgb_at_its_lightness(lab: Float[Tensor, "*n 3"]) -> Float32[Tensor, "*n 3"]:
     """Lab to sRGB like `lab_to_rgb`, but a colour that sRGB lacks moves straight towards gray until sRGB has it.
 
     Lightness and hue so stay; clipping each channel for itself changes both, up to 24 L.  Black stays black and
-    white white, whatever their ab is.  lab: (..., 3) float tensor, ab up to 200 from gray.  Returns (..., 3)
-    float32 in 0..1.
+    white white, whatever their ab is.  lab: ab up to 200 from gray.  Returns 0..1.
     """
     linear = _lab_to_linear(lab)
     outside = ((linear < -_VISIBLE) | (linear > 1 + _VISIBLE)).any(-1)
@@ -150,11 +151,11 @@ def _linear_of_byte():
 _LAB_OF_F = np.array([[0, 500, 0], [116, -500, 200], [0, 0, -200]], np.float32)
 
 
-def rgb8_to_lab(rgb8):
+def rgb8_to_lab(rgb8: UInt8[Array, "*n 3"]) -> Float32[Array, "*n 3"]:
     """Photograph to Lab: on the CPU by a table of 256 gammas, several times scikit-image's rate, error under 1e-3.
 
-    rgb8: (..., 3) uint8 array. Returns (..., 3) float32 array: L 0..100, a, b. A tensor stays on its device and gives a
-    tensor: what a GPU fuses into one pass, without the host waiting.
+    Returns L 0..100, a, b. Of an array an array; a tensor stays on its device and gives a tensor: what a GPU fuses into
+    one pass, without the host waiting.
     """
     if isinstance(rgb8, torch.Tensor):
         return _lab_of_f(*_f_of_tensor(rgb8, _XYZ_ROWS))
@@ -163,8 +164,8 @@ def rgb8_to_lab(rgb8):
     return lab
 
 
-def rgb8_to_lightness(rgb8):
-    """L alone, 0..100: a third of the work.  rgb8: (..., 3) uint8 array or tensor.  Returns (...) float32."""
+def rgb8_to_lightness(rgb8: UInt8[Array, "*n 3"]) -> Float32[Array, "*n"]:
+    """L alone, 0..100: a third of the work."""
     if isinstance(rgb8, torch.Tensor):
         return 116 * _f_of_tensor(rgb8, _XYZ_ROWS[1:2])[0] - 16
     return 116 * _f(_linear_light(rgb8) @ _RGB8_TO_XYZ[1]) - 16
@@ -192,14 +193,14 @@ def _f_of_tensor(rgb8, rows):
     return [_f(row[0] * r + row[1] * g + row[2] * b) for row in rows]
 
 
-def lab_to_rgb8(lab):
-    """Lab array or tensor (..., 3) to a photograph (..., 3) uint8 array, clipped and rounded."""
+def lab_to_rgb8(lab: Float[Array, "*n 3"]) -> UInt8[np.ndarray, "*n 3"]:
+    """Lab to a photograph, clipped and rounded."""
     return (lab_to_rgb(torch.as_tensor(lab)) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 @cache
-def srgb_ab_hull(steps=33):
-    """Convex hull of the ab projection of the sRGB cube, from steps^3 colours: (V, 2) float64, counter-clockwise."""
+def srgb_ab_hull(steps: int = 33) -> Float64[np.ndarray, "vertices 2"]:
+    """Convex hull of the ab projection of the sRGB cube, from steps^3 colours, counter-clockwise."""
     from scipy.spatial import ConvexHull
 
     ramp = torch.linspace(0, 1, steps)

@@ -8,13 +8,16 @@ PyTorch release does not scale the logits: it decodes at T = 1, which is the pla
 """
 
 import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
 
 
-def annealed_mean(logits, bins, temperature=0.38):
-    """Annealed mean of the predicted distribution.
+def annealed_mean(
+    logits: Float[Tensor, "n q h w"], bins: Float[Tensor, "q 2"], temperature: float = 0.38
+) -> Float32[Tensor, "n 2 h w"]:
+    """Annealed mean of the predicted distribution, ab units.
 
-    logits: (N, Q, H, W) float.  bins: (Q, 2) ab units.  temperature: T > 0.
-    Returns ab (N, 2, H, W) float32, ab units.  Raises ValueError for shapes that do not match or T <= 0.
+    temperature: T > 0.  Raises ValueError for shapes that do not match or T <= 0.
     """
     _check(logits, bins)
     if not temperature > 0:
@@ -24,13 +27,13 @@ def annealed_mean(logits, bins, temperature=0.38):
     return torch.einsum("nqhw,qc->nchw", probabilities, bins.to(probabilities))
 
 
-def mean(logits, bins):
-    """Mean of the distribution, T = 1: smooth but grayish.  Shapes as `annealed_mean`."""
+def mean(logits: Float[Tensor, "n q h w"], bins: Float[Tensor, "q 2"]) -> Float32[Tensor, "n 2 h w"]:
+    """Mean of the distribution, T = 1: smooth but grayish."""
     return annealed_mean(logits, bins, 1.0)
 
 
-def mode(logits, bins):
-    """The most probable bin, the limit T -> 0: vivid but patchy.  Shapes as `annealed_mean`."""
+def mode(logits: Float[Tensor, "n q h w"], bins: Float[Tensor, "q 2"]) -> Float32[Tensor, "n 2 h w"]:
+    """The most probable bin, the limit T -> 0: vivid but patchy."""
     _check(logits, bins)
     return bins.to(logits.device).float()[logits.argmax(1)].permute(0, 3, 1, 2)
 

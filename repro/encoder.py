@@ -8,15 +8,17 @@ the next finer one. In and out it is like `ColorizationNet`, so targets, losses,
 not know which network they have.
 """
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from repro.color import lightness_to_gray
 from repro.network import ColorizationNet, UnnormalizedNet, check_lightness
@@ -46,7 +48,7 @@ class SameConv2d(nn.Conv2d):
     Where a stride leaves an odd pixel, it is at the bottom and right.
     """
 
-    def forward(self, features):
+    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n _ _ _"]:
         """Pad as TensorFlow does, then convolve."""
         sides = []
         for axis in (1, 0):  # padding is given for the width first
@@ -80,7 +82,7 @@ class InvertedResidual(nn.Module):
         self.project = convolution(inner, outputs, activated=False)
         self.residual = stride == 1 and inputs == outputs
 
-    def forward(self, features):
+    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n _ _ _"]:
         """The block's output, with its input added where the shapes agree."""
         answer = self.project(self.depthwise(self.expand(features)))
         if not self.residual:
@@ -92,10 +94,10 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The encoder: gray (N, 1, H, W), sRGB in 0..1, to its blocks' maps at strides 2, 4, 8, 16 and 32.
+    """The encoder: gray, sRGB in 0..1, to its blocks' maps at strides 2, 4, 8, 16 and 32.
 
     Its first convolution has one input channel, the sum of the three that see the same gray; inputs: 3 leaves them
-    apart, for colour (N, 3, H, W).  Batch statistics stay those of ImageNet, in training, too.
+    apart, for colour.  Batch statistics stay those of ImageNet, in training, too.
     """
 
     def __init__(self, inputs=1):
@@ -110,7 +112,7 @@ class EfficientNetLite0(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.train()
 
-    def forward(self, gray):
+    def forward(self, gray: Float[Tensor, "n inputs h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         """The output of every block, a list from fine to coarse."""
         maps = [self.stem((gray * 255 - 127) / 128)]
         for block in self.blocks:
@@ -127,7 +129,7 @@ class EfficientNetLite0(nn.Module):
 
 
 class Lite0Classifier(nn.Module):
-    """The whole EfficientNet-Lite0: (N, 3, H, W), sRGB in 0..1, to logits (N, 1000) of ImageNet's classes.
+    """The whole EfficientNet-Lite0: sRGB in 0..1 to logits of ImageNet's classes.
 
     A judge of coloured photographs (`evaluation/semantic.py`), and no part of a colouriser.
     """
@@ -138,13 +140,13 @@ class Lite0Classifier(nn.Module):
         self.head = convolution(STAGES[-1][3], HEAD)
         self.scores = nn.Linear(HEAD, 1000)
 
-    def forward(self, rgb01):
+    def forward(self, rgb01: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1000"]:
         """The logits, from the mean over the picture of what the last convolution sees."""
         return self.scores(self.head(self.encoder(rgb01)[-1]).mean((2, 3)))
 
 
 class EncoderColorizationNet(nn.Module):
-    """Lightness (N, 1, H, W) float32, 0..100, to (N, outputs, H/4, W/4), as `ColorizationNet`.
+    """Lightness, 0..100, to logits of the ab bins, or scaled ab, at every 4th pixel, as `ColorizationNet`.
 
     width: multiplies the decoder's channels.  outputs: 313 for classification, 2 for regression.
     Raises ValueError if H or W is not a multiple of 8.
@@ -182,12 +184,14 @@ class EncoderColorizationNet(nn.Module):
                     nn.init.zeros_(layer.bias)
         nn.init.normal_(self.out.weight, std=0.01)  # every bin as likely as the others at the start
 
-    def forward(self, lightness):
-        """The output for the bins, or scaled ab: (N, outputs, H/4, W/4)."""
+    def forward(self, lightness: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n {self.outputs} h//4 w//4"]:
+        """The output for the bins, or scaled ab."""
         *_, features = self._activations(lightness)
         return self.out(self.dropout(features))
 
-    def taps(self, lightness, names=None):
+    def taps(
+        self, lightness: Float[Tensor, "n 1 h w"], names: Iterable[str] | None = None
+    ) -> dict[str, Float[Tensor, "n _ _ _"]]:
         """Activations by layer, as `ColorizationNet.taps`; the layers are block0 ... block15, then decoder."""
         layers = [f"block{index}" for index in range(len(self.encoder.blocks))] + ["decoder"]
         if unknown := set(names or ()) - set(layers):
@@ -196,6 +200,7 @@ class EncoderColorizationNet(nn.Module):
         return {name: found[name] for name in layers if names is None or name in names}
 
     def _activations(self, lightness):
+        """The maps of the encoder's blocks, and last the decoder's finest one: what `forward` and `taps` look at."""
         check_lightness(lightness)
         maps = self.encoder(lightness_to_gray(lightness))
         looked_at = [maps[index] for index in TAPPED]

@@ -5,17 +5,19 @@ The result is kept as indices and weights; the dense (N, 313, H, W) tensor that 
 """
 
 import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
 
 from repro.bins import nearest_bins, nearest_bins_of_srgb
 
 
-def soft_encode(ab, bins, neighbours=5, sigma=5.0):
-    """Soft-encode colours, exactly.
+def soft_encode(
+    ab: Float[Tensor, "*n 2"], bins: Float[Tensor, "q 2"], neighbours: int = 5, sigma: float = 5.0
+) -> tuple[Int64[Tensor, "*n {neighbours}"], Float32[Tensor, "*n {neighbours}"]]:
+    """Soft-encode colours, exactly: the indices of each one's bins, nearest first, and weights that sum to 1.
 
-    ab: (..., 2) float tensor, ab units, any device.  bins: (Q, 2).  neighbours: K; the paper says 5, the
-    release uses 10.
+    ab: ab units, on any device.  neighbours: K; the paper says 5, the release uses 10.
     sigma: of the Gaussian exp(-d^2 / (2 sigma^2)), ab units.
-    Returns indices (..., K) int64, nearest first, and weights (..., K) float32 that sum to 1.
     Raises ValueError for a wrong shape, K outside 1..Q, or a sigma that is not positive.
     """
     if ab.shape[-1] != 2 or bins.ndim != 2 or bins.shape[1] != 2:
@@ -27,7 +29,9 @@ def soft_encode(ab, bins, neighbours=5, sigma=5.0):
     return _weighted(ab, *nearest_bins(ab.reshape(-1, 2), bins, neighbours), sigma)
 
 
-def soft_encode_srgb(ab, table, neighbours, sigma):
+def soft_encode_srgb(
+    ab: Float[Tensor, "*n 2"], table: tuple[Tensor, ...], neighbours: int, sigma: float
+) -> tuple[Int64[Tensor, "*n {neighbours}"], Float32[Tensor, "*n {neighbours}"]]:
     """`soft_encode` of colours that sRGB has, by a table of `repro.bins.search_table`.
 
     It asks nothing of their values, so that a GPU's host never waits.
@@ -44,7 +48,9 @@ def _weighted(ab, squared, indices, sigma):
     return indices.reshape(shape), weights.reshape(shape)
 
 
-def densify(indices, weights, count):
-    """The distribution that indices and weights stand for, for looking at: (..., K), (..., K) -> (..., Q) float32."""
+def densify(
+    indices: Int64[Tensor, "*n k"], weights: Float[Tensor, "*n k"], count: int
+) -> Float32[Tensor, "*n {count}"]:
+    """The distribution over all `count` bins that indices and weights stand for, for looking at."""
     dense = torch.zeros(*indices.shape[:-1], count, device=indices.device)
     return dense.scatter_add_(-1, indices, weights.float())

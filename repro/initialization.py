@@ -12,9 +12,10 @@ when the authors' AlexNet was started; how the colouriser was started is not kno
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Float32
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
-from torch import nn
+from torch import Tensor, nn
 
 from repro.examples import centred
 from repro.network import convolutions, normalization
@@ -23,10 +24,12 @@ PATCHES = 10_000  # a layer
 
 
 @torch.no_grad()
-def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
+def kmeans_initialize(
+    network: nn.Module, lightness: Float32[Tensor, "n 1 h w"], seed: int = 0, beta: float = 0.0, rescale: bool = True
+) -> nn.Module:
     """Initialise the network in place from a sample of photographs.
 
-    network: a ColorizationNet.  lightness: (N, 1, H, W) float32, 0..100, some 16 photographs or more.
+    network: a ColorizationNet.  lightness: 0..100, of some 16 photographs or more.
     beta: the mean of every channel before its ReLU.  rescale: do the optional step 3 as well.  Deterministic
     given the seed.
     Raises ValueError if the sample has no variation, as a blank page, or too few pixels for the network's
@@ -51,8 +54,8 @@ def kmeans_initialize(network, lightness, seed=0, beta=0.0, rescale=True):
     return network.train(training)
 
 
-def set_centroids(convolution, features, generator):
-    """Step 1: weights from k-means on whitened patches of the layer's input.  features: (N, C, h, w)."""
+def set_centroids(convolution: nn.Module, features: Float[Tensor, "n c h w"], generator: torch.Generator) -> None:
+    """Step 1: weights from k-means on whitened patches of the layer's input."""
     transposed = isinstance(convolution, nn.ConvTranspose2d)
     patches = sample_patches(convolution, features, generator)  # (P, C * k * k)
     patches = patches - patches.mean(0)
@@ -75,8 +78,10 @@ def set_centroids(convolution, features, generator):
     convolution.bias.zero_()
 
 
-def principal_directions(covariance):
-    """Eigenvalues, rising, and eigenvectors (D,), (D, D) of a covariance (D, D) float32."""
+def principal_directions(
+    covariance: Float32[Tensor, "d d"],
+) -> tuple[Float32[Tensor, " d"], Float32[Tensor, "d d"]]:
+    """Eigenvalues, rising, and eigenvectors of a covariance."""
     try:
         return torch.linalg.eigh(covariance)
     except torch.linalg.LinAlgError:  # happens in float32 where patches are fewer than their dimensions
@@ -84,8 +89,10 @@ def principal_directions(covariance):
         return variance.float(), directions.float()
 
 
-def sample_patches(convolution, features, generator, count=PATCHES):
-    """`count` random patches as the convolution sees them: (count, C * k * k).
+def sample_patches(
+    convolution: nn.Module, features: Float[Tensor, "n c h w"], generator: torch.Generator, count: int = PATCHES
+) -> Float32[Tensor, "patches values"]:
+    """Some `count` random patches as the convolution sees them, each C channels of k x k values in a row.
 
     For the transposed convolution they are 2 x 2.
     """
@@ -103,7 +110,7 @@ def sample_patches(convolution, features, generator, count=PATCHES):
     return torch.cat(patches).float()
 
 
-def normalize_channels(convolution, features, beta=0.0):
+def normalize_channels(convolution: nn.Module, features: Float[Tensor, "n c h w"], beta: float = 0.0) -> None:
     """Step 2: scale and shift every output channel to mean beta and variance 1 over the sample."""
     output = convolution(features)
     mean, deviation = output.mean((0, 2, 3)), output.std((0, 2, 3)).clamp_min(1e-6)
@@ -112,7 +119,9 @@ def normalize_channels(convolution, features, beta=0.0):
     convolution.bias.sub_(mean).div_(deviation).add_(beta)
 
 
-def gradient_ratios(network, lightness, generator):
+def gradient_ratios(
+    network: nn.Module, lightness: Float[Tensor, "n 1 h w"], generator: torch.Generator
+) -> dict[str, float]:
     """{name: mean squared gradient over mean squared weight} for a random linear loss <output, noise>.
 
     The paper measures it so.
@@ -129,7 +138,9 @@ def gradient_ratios(network, lightness, generator):
     return ratios
 
 
-def equalize_gradient_ratios(network, lightness, generator, rounds=3):
+def equalize_gradient_ratios(
+    network: nn.Module, lightness: Float[Tensor, "n 1 h w"], generator: torch.Generator, rounds: int = 3
+) -> None:
     """Step 3: scale whole layers until all have the same gradient ratio, leaving the network's function as it is.
 
     A layer multiplied by s has its gradient divided by s, so its ratio falls by s^4 (the paper's alpha / 2 = 1 / 4 of
@@ -154,7 +165,7 @@ def equalize_gradient_ratios(network, lightness, generator, rounds=3):
                 carried = 1.0
 
 
-def random_initialize(network, kind):
+def random_initialize(network: nn.Module, kind: str) -> None:
     """Random weights, zero biases: "he" or "gaussian".
 
     "he" is normal, scaled by each layer's inputs; "gaussian" a plain normal distribution of deviation .01.
@@ -167,7 +178,7 @@ def random_initialize(network, kind):
         nn.init.zeros_(convolution.bias)
 
 
-def refresh_batch_statistics(network, lightness):
+def refresh_batch_statistics(network: nn.Module, lightness: Float[Tensor, "n 1 h w"]) -> None:
     """Set the running statistics of batch normalisation to the sample's.
 
     So evaluation mode works from the start.

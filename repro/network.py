@@ -4,8 +4,11 @@
 lost by stride and regained by one transposed convolution.
 """
 
+from collections.abc import Iterable, Iterator
+
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from repro.examples import centred
 
@@ -36,7 +39,7 @@ class BatchNorm(nn.BatchNorm2d):
 
     floor = DEAD
 
-    def forward(self, features):
+    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Batch normalisation, with no channel divided by a variance of next to nothing."""
         if self.training:
             return super().forward(features)
@@ -45,7 +48,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class ColorizationNet(nn.Module):
-    """Lightness (N, 1, H, W) float32, 0..100, to (N, outputs, H/4, W/4): logits of the ab bins, or scaled ab.
+    """Lightness, 0..100, to logits of the ab bins, or scaled ab, at every 4th pixel.
 
     width: multiplies every channel count but the outputs'; 1 is the paper's network (32.2 M parameters).
     outputs: 313 for classification, 2 for regression.
@@ -61,7 +64,7 @@ class ColorizationNet(nn.Module):
         "conv8": "conv8_3"
     }  # block: its last layer
 
-    def __init__(self, width=1.0, outputs=313):
+    def __init__(self, width: float = 1.0, outputs: int = 313):
         super().__init__()
         if not width > 0:
             raise ValueError(f"width must be positive, got {width}")
@@ -101,8 +104,8 @@ class ColorizationNet(nn.Module):
             if norm := normalization(layer):
                 norm.floor = share
 
-    def forward(self, lightness):
-        """The output for the bins, or scaled ab: (N, outputs, H/4, W/4)."""
+    def forward(self, lightness: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n {self.outputs} h//4 w//4"]:
+        """The output for the bins, or scaled ab."""
         for _, features in self.activations(lightness):  # noqa: B007, one layer at a time in memory
             pass
         return features
@@ -111,8 +114,10 @@ class ColorizationNet(nn.Module):
         """[(parameters, factor of the learning rate)]."""
         return [(list(self.parameters()), 1.0)]
 
-    def taps(self, lightness, names=None):
-        """Activations by layer: {name: (N, C, h, w)}, after ReLU and, where there is one, batch normalisation.
+    def taps(
+        self, lightness: Float[Tensor, "n 1 h w"], names: Iterable[str] | None = None
+    ) -> dict[str, Float[Tensor, "n _ _ _"]]:
+        """Activations by layer, after ReLU and, where there is one, batch normalisation.
 
         names: which layers, all by default. Raises KeyError for a name that is no layer.
         """
@@ -121,7 +126,7 @@ class ColorizationNet(nn.Module):
             raise KeyError(f"no layer {sorted(unknown)}; the layers are {list(self.layers)}")
         return {name: features for name, features in self.activations(lightness) if name in names}
 
-    def activations(self, lightness):
+    def activations(self, lightness: Float[Tensor, "n 1 h w"]) -> Iterator[tuple[str, Float[Tensor, "n _ _ _"]]]:
         """(name, activation) of each layer, from input to output."""
         check_lightness(lightness)
         features = centred(lightness)
@@ -137,7 +142,7 @@ class UnnormalizedNet(ColorizationNet):
     normalized = False
 
 
-def check_lightness(lightness):
+def check_lightness(lightness: Tensor) -> None:
     """Raise ValueError unless it is (N, 1, H, W) with sides that the network can halve three times."""
     if lightness.ndim != 4 or lightness.shape[1] != 1 or any(side % MULTIPLE for side in lightness.shape[2:]):
         raise ValueError(
@@ -145,17 +150,17 @@ def check_lightness(lightness):
         )
 
 
-def convolutions(network):
+def convolutions(network: nn.Module) -> list[tuple[str, nn.Module]]:
     """(name, convolution) of every layer from input to output."""
     return [(name, layer[0]) for name, layer in network.layers.items()]
 
 
-def normalization(layer):
+def normalization(layer: nn.Module) -> nn.BatchNorm2d | None:
     """The batch normalisation of a layer of the network, or None where it has none."""
     return next((part for part in layer if isinstance(part, nn.BatchNorm2d)), None)
 
 
-def receptive_fields(network):
+def receptive_fields(network: nn.Module) -> dict[str, tuple[int, int]]:
     """{name: (receptive field, stride)} in input pixels, one side.
 
     They follow from the layers' own kernels, strides and dilations.
@@ -173,7 +178,7 @@ def receptive_fields(network):
     return fields
 
 
-def multiply_adds(network, height=256, width=256):
+def multiply_adds(network: nn.Module, height: int = 256, width: int = 256) -> dict[str, int]:
     """{name: multiply-adds of one forward pass of one photograph}; twice that is the FLOP count."""
     counts, hooks = {}, []
 

@@ -10,9 +10,12 @@ Regression's outputs are ab over 20, so its loss is equation 1 divided by 400 as
 with it, and so counts 400 times as much against the loss.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from repro.bins import search_table
 from repro.encoding import soft_encode, soft_encode_srgb
@@ -22,16 +25,21 @@ NAMES = ("regression", "classification", "rebalanced")
 REGRESSION_SCALE = 20.0  # ab units per unit of output: about the spread of ab in photographs
 
 
-def gives_ab(name):
+def gives_ab(name: str) -> bool:
     """Whether the network of this objective answers with ab itself, and not with logits of the bins."""
     return name == "regression"
 
 
-def soft_cross_entropy(logits, indices, weights, pixel_weights=None, overwrite=False):
+def soft_cross_entropy(
+    logits: Float[Tensor, "n q h w"],
+    indices: Int64[Tensor, "n h w k"],
+    weights: Float[Tensor, "n h w k"],
+    pixel_weights: Float[Tensor, "n h w"] | None = None,
+    overwrite: bool = False,
+) -> Float[Tensor, ""]:
     """Mean over pixels of  -v sum_k Z_k log softmax(logits)[q_k],  from sparse targets.
 
-    logits: (N, Q, h, w) float.  indices: (N, h, w, K) int64 and weights: (N, h, w, K) from `soft_encode`.
-    pixel_weights: v, (N, h, w), taken as constants; 1 if None.  Returns a scalar float32 tensor.
+    indices, weights: from `soft_encode`.  pixel_weights: v, taken as constants; 1 if None.
     overwrite: write the gradient over the logits, which must not be used afterwards: no tensor of their size
     is made at all.
 
@@ -87,14 +95,13 @@ def _parts(logits):
 class Objective:
     """One of the paper's three, with what it needs.
 
-    name: regression, classification or rebalanced.  bins: (Q, 2).  class_weights: (Q,) for rebalanced, else
-    None.
+    name: regression, classification or rebalanced.  class_weights: for rebalanced, else None.
     neighbours, sigma: of the soft encoding.  table: see `on`.
     """
 
     name: str
-    bins: torch.Tensor
-    class_weights: torch.Tensor | None = None
+    bins: Float[Tensor, "q 2"]
+    class_weights: Float[Tensor, "..."] | None = None
     neighbours: int = 5
     sigma: float = 5.0
     table: tuple | None = None
@@ -108,7 +115,7 @@ class Objective:
             raise ValueError(f"{len(self.class_weights)} class_weights for {len(self.bins)} bins")
 
     @property
-    def outputs(self):
+    def outputs(self) -> int:
         """Channels the network must have: 2 or Q."""
         return 2 if gives_ab(self.name) else len(self.bins)
 
@@ -122,15 +129,15 @@ class Objective:
         table = search_table(self.bins, self.neighbours, device)
         return replace(self, class_weights=weights, table=table)
 
-    def loss(self, output, ab):
+    def loss(self, output: Float[Tensor, "n outputs h w"], ab: Float[Tensor, "n h w 2"]) -> Float[Tensor, ""]:
         """Mean loss over the pixels of the batch; photographs without colour add nothing to its gradient.
 
-        output: (N, outputs, h, w) of the network.  ab: (N, h, w, 2) true colours, ab units.  Returns a scalar.
+        output: of the network.  ab: true colours, ab units.
         """
         return self.loss_to(output, self.targets(ab))
 
-    def targets(self, ab):
-        """What the output is compared with: the pixels' weights v (N, h, w), and their colours.
+    def targets(self, ab: Float[Tensor, "n h w 2"]) -> tuple[Tensor, ...]:
+        """What the output is compared with: the pixels' weights v, and their colours.
 
         v is 0 in photographs without colour.  The colours are ab in units of the output, or soft-encoded indices
         and weights.
@@ -146,7 +153,9 @@ class Objective:
             seen = seen * self.class_weights.to(seen)[indices[..., 0]]
         return seen, indices, weights
 
-    def loss_to(self, output, targets, overwrite=False):
+    def loss_to(
+        self, output: Float[Tensor, "n outputs h w"], targets: Sequence, overwrite: bool = False
+    ) -> Float[Tensor, ""]:
         """The loss, given `targets`.  overwrite: as for `soft_cross_entropy`."""
         seen, *wanted = targets
         if gives_ab(self.name):

@@ -8,27 +8,35 @@ its 10 nearest bins with sigma = 5, and it is not smoothed again, since the soft
 `empirical_prior(..., soft=True, neighbours=10)` with `smooth(..., sigma=0)` gives that.
 """
 
+from collections.abc import Iterable
+
 import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
 
 from repro.bins import nearest_bin
 from repro.encoding import soft_encode
 
 
-def empirical_prior(ab_batches, bins, soft=False, neighbours=5):
-    """Share of pixels in each bin: (Q,) float64 that sums to 1.  Arguments as for `count_colors`.
+def empirical_prior(
+    ab_batches: Iterable, bins: Float[Tensor, "q 2"], soft: bool = False, neighbours: int = 5
+) -> Float64[Tensor, " q"]:
+    """Share of pixels in each bin; they sum to 1.  Arguments as for `count_colors`.
 
     Raises ValueError if there was no pixel.
     """
     return shares_of(count_colors(ab_batches, bins, soft, neighbours))
 
 
-def count_colors(ab_batches, bins, soft=False, neighbours=5):
+def count_colors(
+    ab_batches: Iterable, bins: Float[Tensor, "q 2"], soft: bool = False, neighbours: int = 5
+) -> Float64[Tensor, " q"]:
     """How many pixels each bin has.
 
     ab_batches: iterable of (..., 2) float tensors, ab units, of any length: one pass, constant memory.
-    bins: (Q, 2).  soft: count soft-encoded colours, as the released prior does, instead of nearest bins, as
-    the paper says.  neighbours: of the soft encoding; the release's prior has 10.
-    Returns (Q,) float64, which may be added to the counts of other photographs.
+    soft: count soft-encoded colours, as the released prior does, instead of nearest bins, as the paper says.
+    neighbours: of the soft encoding; the release's prior has 10.
+    The counts may be added to those of other photographs.
     """
     counts = torch.zeros(len(bins), dtype=torch.float64)
     for ab in ab_batches:
@@ -40,19 +48,18 @@ def count_colors(ab_batches, bins, soft=False, neighbours=5):
     return counts
 
 
-def shares_of(counts):
-    """Counts (Q,) as shares that sum to 1.  Raises ValueError if there was nothing to count."""
+def shares_of(counts: Float[Tensor, " q"]) -> Float[Tensor, " q"]:
+    """Counts as shares that sum to 1.  Raises ValueError if there was nothing to count."""
     if not counts.sum() > 0:
         raise ValueError("no pixel to estimate a prior from: every photograph was empty, gray or unreadable")
     return counts / counts.sum()
 
 
-def smooth(prior, bins, sigma=5.0):
+def smooth(prior: Float[Tensor, " q"], bins: Float[Tensor, "q 2"], sigma: float = 5.0) -> Float64[Tensor, " q"]:
     """Gaussian smoothing in the ab plane, not along the bin index: every bin hands its mass to its neighbourhood.
 
-    prior: (Q,) sums to 1. bins: (Q, 2) ab units. sigma: ab units; 0 leaves the prior as it is, which is what a prior of
-    soft-encoded colours needs. Returns (Q,) float64, sums to 1. Raises ValueError for a negative sigma, or a prior that
-    does not go with the bins.
+    prior, and what is returned: sums to 1.  sigma: ab units; 0 leaves the prior as it is, which is what a prior of
+    soft-encoded colours needs.  Raises ValueError for a negative sigma, or a prior that does not go with the bins.
     """
     _check_prior(prior)
     if len(prior) != len(bins):
@@ -66,12 +73,11 @@ def smooth(prior, bins, sigma=5.0):
     return share @ prior.double()
 
 
-def rebalancing_weights(prior, uniform_mix=0.5):
+def rebalancing_weights(prior: Float[Tensor, " q"], uniform_mix: float = 0.5) -> Float64[Tensor, " q"]:
     """Weight of each bin: 1 / ((1 - lambda) p + lambda / Q), scaled so that sum(prior * weights) = 1.
 
-    prior: (Q,) sums to 1, smoothed.  uniform_mix: the paper's lambda, 0 (only the prior) to 1 (no
-    rebalancing).
-    Returns (Q,) float64.  With uniform_mix = 0 a bin that never occurs weighs 0 rather than infinity.
+    prior: sums to 1, smoothed.  uniform_mix: the paper's lambda, 0 (only the prior) to 1 (no rebalancing).
+    With uniform_mix = 0 a bin that never occurs weighs 0 rather than infinity.
     """
     _check_prior(prior)
     if not 0 <= uniform_mix <= 1:

@@ -1,10 +1,18 @@
-"""What all tests share: one thread, no deadlines, a handful of painted photographs."""
+"""What all tests share: stated shapes are checked; one thread, no deadlines, a handful of painted photographs."""
 
 import shutil
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
+
+from tests import typechecker
+
+# Before anything of repro is imported: from here on each call of these modules is checked against its signature.
+# In processes that a test starts nothing is checked.
+SHAPES_ARE_CHECKED = """color bins examples encoding network prior initialization objectives decoding encoder""".split()
+jaxtyping.install_import_hook([f"repro.{name}" for name in SHAPES_ARE_CHECKED], f"{typechecker.__name__}.checked")
 
 from repro.bins import ab_bins
 from repro.datasets.world import WorldSource
@@ -14,6 +22,14 @@ from repro.network import ColorizationNet
 torch.set_num_threads(1)  # the tensors here are small: more threads only wait for each other on a busy machine
 settings.register_profile("repro", deadline=None, max_examples=40, derandomize=True, database=None)
 settings.load_profile("repro")
+
+
+@pytest.fixture
+def unchecked():
+    """Signatures are not checked: for what a function itself says of a wrong argument, and for torch's compiler."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from benchmarks.fuzz import Outcome, checked_again, damaged, fuzz, try_files, wh
 from benchmarks.measure import Figure, best_seconds, peak_growth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", THEMES)
 def test_each_theme_runs_and_is_recorded(theme, tmp_path, capsys):
     file = tmp_path / "figures.json"
@@ -51,11 +52,13 @@ def sixteen_mebibytes():
     return lambda: bytearray(b"x") * (1 << 24)
 
 
+@pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own():
     grown = peak_growth("tests.test_benchmarks:sixteen_mebibytes")
     assert 0.9 * (1 << 24) < grown < 3 * (1 << 24)
 
 
+@pytest.mark.slow
 def test_a_failure_in_that_process_is_shown():
     with pytest.raises(RuntimeError, match="no_such_function"):
         peak_growth("benchmarks.memory:no_such_function")
@@ -72,6 +75,7 @@ def test_coverage_is_a_share_of_trials(tmp_path, capsys):
 # ---- damaged files ----
 
 
+@pytest.mark.slow
 def test_damaged_files_are_coloured_or_named():
     """A small run of what `python -m benchmarks fuzz` does with 10,000 files."""
     outcome = fuzz(120, seed=1, formats=["JPEG", "PNG", "TIFF", "GIF", "WEBP", "BMP"])
@@ -79,6 +83,7 @@ def test_damaged_files_are_coloured_or_named():
     assert min(outcome.count["coloured"], outcome.count["skipped"]) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory as Linux has them")
 @pytest.mark.parametrize("program, fault", [
     ("print('[1/2] out/000001-a.png', flush=True); time.sleep(60)", "nothing for 10 seconds"),

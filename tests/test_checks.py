@@ -360,6 +360,7 @@ def grading(course, stem, name):
     return path.parent, "\n".join([*before, f"print('points', {last})"])
 
 
+@pytest.mark.slow
 def test_grades_of_unseen_cases(course):
     folder, code = grading(course, "06_raw_accuracy", "auc")
     assert "points 5.0" in run_in(folder, AUC + code)

@@ -91,6 +91,7 @@ def test_results_are_float32():
     assert rgb8_to_lab(CUBE[:1]).dtype == rgb8_to_lightness(CUBE[:1]).dtype == np.float32
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_bytes_as_floats_are_refused():
     """The known mistake: 0..255 fed to a function of 0..1 piles all colours up at the gamut's corners."""
     with pytest.raises(ValueError, match="divide 0..255 by 255"):
@@ -101,6 +102,7 @@ def test_bytes_as_floats_are_refused():
         rgb8_to_lab(np.array([[0.8, 0.1, 0.1]]))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("function", [rgb_to_lab, lab_to_rgb])
 def test_channels_first_is_refused(function):
     with pytest.raises(ValueError, match=r"3 channels, got shape \(3, 8, 8\)"):

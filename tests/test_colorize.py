@@ -455,6 +455,7 @@ def said_by(*arguments):
     return code, said.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="pipes and links as Linux and macOS have them")
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @hypothesis.given(
@@ -506,6 +507,7 @@ def shell(command, folder, **environment):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits, devices and names of bytes as Linux has them")
 def test_output_that_cannot_be_printed(weights, tmp_path):
     """A latin-1 name in a UTF-8 locale, a line break in a name, an ASCII terminal, a closed pipe, a full disk."""

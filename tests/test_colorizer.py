@@ -272,6 +272,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in other units elsewhere")
 @pytest.mark.parametrize("shape, more", [((4000, 6000), 70), ((4000, 6000, 3), 70), ((3, 8_000_000), 200)])
 def test_memory_of_a_big_photograph(shape, more):
@@ -284,6 +285,7 @@ def test_memory_of_a_big_photograph(shape, more):
     assert float(run.stdout) < 69 + more
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["encoder", "rebalanced"])
 def test_colouring_does_not_wait_for_torchs_compiler(name):
     """Importing it takes as long as colouring a dozen photographs, and a function of torch's may do so unasked."""

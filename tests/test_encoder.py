@@ -206,6 +206,7 @@ def test_it_trains_resumes_and_loads_by_its_file_alone(photos, held_out, release
     assert load_weights(whole.weights, goal().bins)[0].kind == "encoder"
 
 
+@pytest.mark.slow
 def test_no_hub_is_asked_for_a_weights_file(tmp_path):
     path = tmp_path / "encoder.safetensors"
     save_weights(path, EncoderColorizationNet(0.1), goal())

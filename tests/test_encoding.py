@@ -153,6 +153,7 @@ def test_leading_shape_is_kept_and_may_be_empty(bins):
     assert soft_encode(torch.zeros(0, 4, 2), bins)[1].shape == (0, 4, 5)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "change, message",
     [

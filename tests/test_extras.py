@@ -55,11 +55,12 @@ def python(tmp_path_factory):
 
 def test_what_the_package_itself_needs_is_little():
     assert {Requirement(text).name for text in PROJECT["dependencies"]} == {
-        "torch", "numpy", "scipy", "pillow", "tifffile", "safetensors", "pyyaml"
+        "torch", "numpy", "scipy", "pillow", "tifffile", "safetensors", "pyyaml", "jaxtyping"
     }  # fmt: skip
     assert {"matplotlib", "jupyterlab", "dvc", "transformers", "skimage", "sklearn"} <= set(BLOCKED)
 
 
+@pytest.mark.slow
 def test_the_colouriser_needs_no_extra(python):
     colored = python(
         "-c",
@@ -71,6 +72,7 @@ def test_the_colouriser_needs_no_extra(python):
     assert colored.stdout == "(40, 50, 3)\n", colored.stderr
 
 
+@pytest.mark.slow
 def test_the_command_that_colours_needs_no_extra(python, tmp_path):
     Image.fromarray(np.arange(40 * 50, dtype=np.uint8).reshape(40, 50)).save(tmp_path / "gray.png")
     ran = python("-m", "repro", "colorize", str(tmp_path / "gray.png"), "--out", str(tmp_path / "out"))
@@ -89,6 +91,7 @@ LACKING = {  # a command -> the extra that it lacks
 }
 
 
+@pytest.mark.slow
 def test_a_command_that_lacks_an_extra_says_what_to_install(python, tmp_path):
     commands = [[str(tmp_path) if word == "OUT" else word for word in command.split()] for command in LACKING]
     ran = python(

@@ -23,7 +23,7 @@ FLOORS = (
     {"__main__"},
 )
 METHOD = {"color", "bins", "examples", "encoding", "prior", "network", "initialization", "objectives", "decoding"}
-METHODS_LIBRARIES = {"torch", "numpy", "scipy", "sklearn", "threadpoolctl"}
+METHODS_LIBRARIES = {"torch", "numpy", "scipy", "sklearn", "threadpoolctl", "jaxtyping"}
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 320, 40
 STILL_OVER = set()  # what awaits its turn; it may only shrink
 

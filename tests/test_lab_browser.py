@@ -30,14 +30,19 @@ SETTINGS = {
     "extensionmanager-extension/plugin": {"enabled": False},
 }
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def folder(tmp_path_factory):
+    """Where JupyterLab finds the pages, and where these write."""
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def lab(folder):
     """The address of a JupyterLab that serves a copy of the pages."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(paths.NOTEBOOKS, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     for name, values in SETTINGS.items():
         path = folder / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -112,7 +117,8 @@ def run_all(page, seconds):
 
 
 @pytest.mark.parametrize("stem", [page.stem for page in PAGES])
-def test_a_page_runs_and_its_control_moves_its_picture(lab, tab, stem):
+def test_a_page_runs_and_its_control_moves_its_picture(lab, tab, folder, stem):
+    """As a student who has run nothing yet: every page after the one before."""
     page, faults = tab
     page.goto(f"{lab}lab/tree/{stem}.ipynb?reset&token={TOKEN}")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
@@ -120,6 +126,8 @@ def test_a_page_runs_and_its_control_moves_its_picture(lab, tab, stem):
     run_all(page, 240)
     errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
     assert errors.count() == 0, errors.first.inner_text()[-2000:]
+    assert (folder / f"scratch/metrics/{stem}.json").exists() or (folder / f"scratch/metrics/{stem}").is_dir()
+    assert not (folder / "outputs").exists(), "a page run by hand wrote where the pipeline writes"
     demos = page.locator(".jp-OutputArea-output", has=page.locator("img.widget-image"))
     assert demos.count() > 0, "nothing to play with"
     for number in range(demos.count()):

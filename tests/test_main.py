@@ -92,6 +92,7 @@ def test_a_second_run_does_not_color_its_own_results(album, weights, tmp_path):
     assert len([path for path in (album / "coloured").rglob("*.*") if path.is_file()]) == 2
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_with_one_line(album, weights, tmp_path):
     """A real full disk: a file size limit of 0 makes every write fail."""
     colorize = f"{sys.executable} -m repro colorize {album / 'street.jpg'}"

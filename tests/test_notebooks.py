@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import CHROMIUM
 
 from repro import paths
 
@@ -102,8 +103,17 @@ def test_pictures_have_caption_and_alt_text(page):
                 assert len(call.args) == 3, source(cell)
 
 
-def test_pages_run_top_to_bottom_in_reading_order(tmp_path):
+def played_in_a_browser(tests):
+    """Whether test_lab_browser.py is about to run every page in the same way, one after another in JupyterLab."""
+    lab = [test for test in tests if test.path.name == "test_lab_browser.py" and hasattr(test, "callspec")]
+    return CHROMIUM is not None and {page.stem for page in PAGES} == {test.callspec.params["stem"] for test in lab}
+
+
+@pytest.mark.slow
+def test_pages_run_top_to_bottom_in_reading_order(tmp_path, request):
     """As a student who has run nothing yet: every page after the one before, in a scratch folder of its own."""
+    if played_in_a_browser(request.session.items):
+        pytest.skip("a browser runs all pages in this order, and looks at more: test_lab_browser.py")
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider",
          "-p", "no:xdist", "--rootdir", str(paths.NOTEBOOKS), *map(str, PAGES)],

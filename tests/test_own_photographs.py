@@ -201,6 +201,7 @@ def test_names_of_classes_and_files_are_text_in_tables_and_captions(capsys, monk
     assert len(shown) == 2 and all("&lt;img src=x" in page for page in shown)
 
 
+@pytest.mark.slow
 def test_nobody_is_called_from_here(tmp_path):
     """A folder, a page's records and a coloured photograph need no network: any connection would be an error."""
     save(photo(3), tmp_path / "in/photo.png")

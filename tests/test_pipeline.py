@@ -88,6 +88,7 @@ def clone(tmp_path_factory):
     return where
 
 
+@pytest.mark.slow
 def test_every_stage_left_its_outputs(clone):
     pages = {path.name for path in (clone / "outputs/pages").iterdir()}
     assert {f"04_training_{name}.ipynb" for name in ("regression", "classification", "rebalanced")} < pages
@@ -103,15 +104,18 @@ def test_every_stage_left_its_outputs(clone):
     assert Image.open(clone / "outputs/legacy/contact_sheet.png").size[0] > 500
 
 
+@pytest.mark.slow
 def test_the_size_was_composed_into_params(clone):
     assert yaml.safe_load((clone / "params.yaml").read_text())["train"]["steps"] == 4
 
 
+@pytest.mark.slow
 def test_its_weights_color_a_photograph(clone):
     photo = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
     assert Colorizer.load(clone / "outputs/models/rebalanced.safetensors").colorize(photo).shape == photo.shape
 
 
+@pytest.mark.slow
 def test_results_page_needs_no_network(clone):
     page = (clone / "outputs/pages/12_results.html").read_text()
     assert "<img" in page and 'alt="' in page
@@ -120,6 +124,7 @@ def test_results_page_needs_no_network(clone):
             assert f'{tag}"http' not in line, line[:200]
 
 
+@pytest.mark.slow
 def test_a_second_run_has_nothing_to_do(clone):
     result, seconds = run(["dvc", "repro"], clone)
     assert result.returncode == 0, result.stderr
@@ -128,6 +133,7 @@ def test_a_second_run_has_nothing_to_do(clone):
     assert seconds < LIMIT
 
 
+@pytest.mark.slow
 def test_saving_a_page_in_jupyter_invalidates_nothing(clone):
     page = clone / "notebooks/02_soft_encoding.ipynb"
     notebook = json.loads(page.read_text())
@@ -372,6 +378,7 @@ def album(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_readmes_command_for_a_folder_with_a_difficult_name(album, tmp_path):
     """As README writes it, for the shell: what is prepared then comes from this folder."""
     (line,) = [
@@ -406,6 +413,7 @@ def used(page):
     return {file.relative_to(paths.ROOT).as_posix() for file in pipeline.used_by(paths.NOTEBOOKS / f"{page}.ipynb")}
 
 
+@pytest.mark.slow
 def test_the_list_has_every_file_that_python_loads():
     """Each page's first cell is run, and what it loaded is compared with what was found by reading imports."""
     script = """if 1:

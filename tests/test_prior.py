@@ -116,6 +116,7 @@ def test_smoothing_is_linear_and_vanishes_with_sigma(bins):
     assert torch.allclose(smooth(one, bins, 0.1), one)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_smoothing_refuses_what_is_no_prior(bins):
     peak = peak_at(bins, 0, 0)
     for wrong, message in (

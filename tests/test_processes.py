@@ -106,6 +106,7 @@ def folder(photos, held_out, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_gradients_equal_those_of_one_process_with_the_joint_batch(folder):
     """To 1e-5 of the largest, on a network without batch statistics; and both processes hold the same."""
     for count in (1, 2):
@@ -119,6 +120,7 @@ def test_gradients_equal_those_of_one_process_with_the_joint_batch(folder):
     assert largest > 1e-3
 
 
+@pytest.mark.slow
 def test_loss_curves_agree_and_the_first_process_alone_writes(folder, photos, held_out):
     """With batch statistics, which each process takes of its own half: within 3 %."""
     output = launched(2, "train", folder)
@@ -140,6 +142,7 @@ def test_loss_curves_agree_and_the_first_process_alone_writes(folder, photos, he
     assert lines[0] == "the checkpoint is of 2 processes, here are 1: not bit for bit the same run"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_where_one_process_is_lost_the_other_ends_with_a_line(folder, how):
     """Killed, it is noticed at once; frozen, after PATIENCE."""

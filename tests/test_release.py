@@ -147,6 +147,7 @@ def temporary(tmp_path, monkeypatch):
 # ---- the oracle ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2, 1, 64, 96), (1, 1, 256, 256)])
 def test_logits_are_bitwise_those_of_the_release(authors, imported, bins, shape):
     network, header, _ = load_weights(imported, bins)
@@ -158,6 +159,7 @@ def test_logits_are_bitwise_those_of_the_release(authors, imported, bins, shape)
     assert network.floor == header["floor"] == 0
 
 
+@pytest.mark.slow
 def test_the_floor_under_silent_channels_belongs_to_the_file(authors, imported, bins, tiny_network):
     """With it the release's logits would be others; a file that says nothing has it."""
     network, *_ = load_weights(imported, bins)
@@ -168,6 +170,7 @@ def test_the_floor_under_silent_channels_belongs_to_the_file(authors, imported, 
     assert tiny_network().floor == DEAD == Colorizer.load("rebalanced").network.floor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(96, 150), (300, 200)])
 def test_the_final_ab_map_is_the_releases(authors, imported, monkeypatch, shape):
     """Their demonstration step by step: squashed, decoded, enlarged twice; to 1e-4 ab units.
@@ -212,6 +215,7 @@ def test_batch_statistics_without_counters_are_read(authors):
 # ---- fetched ----
 
 
+@pytest.mark.slow
 def test_it_is_fetched_once_and_kept(published, serve, temporary, tmp_path, capsys):
     asked = serve(published)
     photo = tmp_path / "photo.png"
@@ -229,6 +233,7 @@ def test_it_is_fetched_once_and_kept(published, serve, temporary, tmp_path, caps
     assert read_header(release.place())["source"] == {"file": release.FILE, "sha256": release.SHA256}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["web page", "cut short", "a byte changed", "broken off", "404"])
 def test_what_is_not_the_file_is_one_line_and_leaves_nothing(fault, published, serve, temporary, tmp_path, capsys):
     """Both addresses are asked; of a transfer that breaks off the server had promised more."""

@@ -20,6 +20,7 @@ SCHEMAS = {  # check-jsonschema brings them along, so that no network is needed
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_github_can_read_it(schema):
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *SCHEMAS[schema]]

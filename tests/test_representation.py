@@ -244,6 +244,7 @@ def test_a_decay_chosen_on_other_photographs_is_the_best_there():
     assert qualities[chosen.l2] >= max(qualities.values()) - 0.02
 
 
+@pytest.mark.slow
 def test_trained_networks_are_probed_beside_untrained_ones_of_each_seed(tiny_network, photos, lightness):
     known, unseen = (photos, np.arange(len(photos)) % 3), (photos[:9], np.arange(9) % 3)
     network, layers = tiny_network(), ["conv1"]

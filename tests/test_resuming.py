@@ -301,6 +301,7 @@ def uninterrupted(prepared):
     return prepared / "whole"
 
 
+@pytest.mark.slow
 @posix
 def test_killed_at_any_moment_it_continues_bit_for_bit(prepared, uninterrupted, kills=4, seed=0):
     """kill -9 at random moments, also while a checkpoint is being written; then the same command to the end."""
@@ -322,6 +323,7 @@ def test_killed_at_any_moment_it_continues_bit_for_bit(prepared, uninterrupted, 
     assert all(torch.equal(best[name], expected[name]) for name in expected)
 
 
+@pytest.mark.slow
 @posix
 def test_sigterm_saves_first(prepared, uninterrupted):
     folder = prepared / "terminated"
@@ -354,6 +356,7 @@ def test_the_command_finds_its_run_by_itself_and_takes_changes(prepared, monkeyp
     assert read_header(folder / "best.safetensors")["settings"]["schedule"] == "0:1e-3"
 
 
+@pytest.mark.slow
 def test_the_prior_is_made_where_there_is_none(prepared, uninterrupted):
     """By the command, from the training photographs' colours, as page 01 does."""
     prior = np.load(prepared / "outputs/prior.npz")
@@ -414,6 +417,7 @@ def shards(tmp_path_factory):
     return open_shards(root / "out")
 
 
+@pytest.mark.slow
 def test_a_run_on_shards_continues_bit_for_bit(shards, held_out, tmp_path):
     lines = []
     whole = train(shards, held_out, TINY, goal(), tmp_path / "whole", lines.append)

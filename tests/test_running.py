@@ -41,6 +41,7 @@ def test_times_in_words(seconds, words):
     assert in_words(seconds) == words
 
 
+@pytest.mark.slow
 def test_every_stage_has_a_time_and_every_page_its_own():
     record = json.loads((paths.RESULTS / "classroom.json").read_text())
     names = forecast.stage_names()

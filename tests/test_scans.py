@@ -156,6 +156,7 @@ def lightnesses():
     return [rgb8_to_lightness(resize_short(open_source("bundled").read(item), 300)) for item in PHOTOGRAPHS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["white", "black", "cream", "gray", "deckled", "uneven", "tilted", "caption", "grain"])
 def test_frames_of_every_kind_are_found_around_photographs(kind, lightnesses):
     """Around at least 9 of 10, to 3 % of the side."""

@@ -43,6 +43,7 @@ def answers(rank, certainty=None):
 # ---- the classifier trained here ----
 
 
+@pytest.mark.slow
 def test_a_trained_classifier_knows_true_colours_and_gray_confuses_it(trained):
     folder, loss = trained
     classifier = semantic.open_classifier("trained", folder)
@@ -151,6 +152,7 @@ def lite0(tmp_path_factory):
     return path, theirs
 
 
+@pytest.mark.slow
 def test_lite0_has_the_thousand_classes_of_imagenet_in_order(lite0):
     outputs = semantic.open_classifier(f"lite0:{lite0[0]}").outputs
     assert len(outputs) == 1000

@@ -249,6 +249,7 @@ def test_repro_hands_arguments_on_and_says_what_to_open(copy):
     assert "outputs/pages/12_results.html" in done.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_failing_stage_fails_make(copy):
     subprocess.run(["git", "init", "-q", str(copy)], check=True)
     assert make(ready(copy, dvc="exit 3"), "repro").returncode

@@ -388,6 +388,7 @@ def test_another_plan_is_refused_with_what_differs(change, said, tree, copy):
     assert files_of(copy) == before
 
 
+@pytest.mark.slow
 def test_another_plan_is_refused_while_unfinished(slow_tree, tree, tmp_path):
     process = start(*slow(slow_tree, tmp_path))
     wait_for(lambda: list(tmp_path.glob("*.json")), process)
@@ -446,6 +447,7 @@ def test_a_start_gives_what_an_unbroken_run_gives(shards, seed, batch, start):
     assert all(photos.shape == (batch, 8, 8, 3) and photos.dtype == torch.uint8 for _, photos, _ in whole)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
 def test_a_start_is_exact_for_any_number_of_workers(shards, workers):

@@ -24,6 +24,8 @@ RED_DOT = (
 )
 PICTURE = f'<figure><img alt="A red dot" src="data:image/png;base64,{RED_DOT}"><figcaption>A dot.</figcaption></figure>'
 
+pytestmark = pytest.mark.slow  # building it takes a minute
+
 
 def made_up_outputs(cell, count):
     if cell["cell_type"] != "code":

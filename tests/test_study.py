@@ -548,6 +548,7 @@ def test_spread_between_raters_is_found():
 # ---- simulated raters ----
 
 
+@pytest.mark.slow
 def test_the_statistics_find_what_was_simulated(study, tmp_path):
     model = Raters(sensitivity=0.5)
     store = simulate(study, 120, seed=3, path=tmp_path / "s.sqlite", model=model)

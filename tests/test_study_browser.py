@@ -12,7 +12,7 @@ from repro.study.serving import serving
 from repro.study.stimuli import build_study
 from repro.study.store import Store
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

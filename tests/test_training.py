@@ -464,6 +464,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(finished, 
     assert not same_state(finished[0], tmp_path / "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["regression", "classification", "rebalanced"])
 def test_the_loss_falls(photos, held_out, tmp_path, objective):
     settings = replace(
@@ -502,6 +503,7 @@ def test_accumulation_makes_the_same_step_where_statistics_do_not_matter(photos,
     assert float((found[1][1] - found[2][1]).abs().max()) < 1e-5 * float(found[1][1].abs().max())
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("objective", ["regression", "classification", "rebalanced"])
 def test_the_input_is_one_graph_that_asks_no_value(photos, held_out, tmp_path, objective):
     """From bytes to targets without a break: what a GPU fuses, and never has its host wait for."""
@@ -517,6 +519,7 @@ def test_the_input_is_one_graph_that_asks_no_value(photos, held_out, tmp_path, o
     )
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
 def test_compiled_training_learns_the_same(photos, held_out, tmp_path):
