@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lab site bench ready lock clean distclean scm
+.PHONY: help setup repro test lint lab site bench ready lock clean distclean scm
 
 ARGS ?=#     handed on: make test ARGS='-k color -x', make repro ARGS='train@rebalanced', make bench ARGS='encoding lab'
 UPGRADE ?=#  make lock UPGRADE=1: the newest versions that pyproject.toml allows, instead of keeping the pins
@@ -32,8 +32,11 @@ repro: setup scm ## run the whole pipeline: every page, every number (ARGS='...'
 	@python -m repro run -- $(ARGS)
 	@echo "Done. The pages are in outputs/pages/; open outputs/pages/12_results.html in a browser."
 
-test: setup scm ## run the tests (ARGS='...' goes to pytest)
-	@python -m pytest $(ARGS)
+test: setup scm ## run the tests on two cores (ARGS='...' goes to pytest)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: setup ## check the code and the pages with ruff
+	ruff check . && ruff format --check .
 
 lab: setup scm ## open the pages in JupyterLab, to step through
 	jupyter lab $(ARGS) notebooks

@@ -192,13 +192,13 @@ def try_files(command, names, outcome, seconds, mib):
     )  # fmt: skip
     lines = queue.Queue()
     threading.Thread(target=hand_on, args=(process.stdout, lines), daemon=True).start()
-    left, told, began = set(names), [], None
+    left, told, began, hung = set(names), [], None, False
     while True:
         try:
             line = lines.get(timeout=seconds if began else STARTING)
         except queue.Empty:
             process.kill()
-            outcome.faults.append((min(left, default=""), f"nothing for {seconds} seconds"))
+            hung = True
             break
         if line is None:
             break
@@ -208,7 +208,9 @@ def try_files(command, names, outcome, seconds, mib):
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     outcome.peak = max(outcome.peak, used.ru_maxrss * 1024)
-    if process.returncode not in (0, 1) or left:
+    if hung:
+        outcome.faults.append((min(left, default=""), f"nothing for {seconds if began else STARTING} seconds"))
+    elif process.returncode not in (0, 1) or left:
         last = " | ".join(told[-3:])
         outcome.faults.append((min(left, default=""), f"ended with {process.returncode}; {len(left)} unnamed: {last}"))
 

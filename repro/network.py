@@ -27,8 +27,8 @@ DEAD = 0.01  # of its layer's median variance: a channel with less hardly ever w
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that a rare photograph cannot blow up.
 
-    After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph that
-    wakes one after all would be divided by its root.  So in evaluation no variance counts as less than `floor`
+    After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph
+    that wakes one after all would be divided by its root.  So in evaluation no variance counts as less than `floor`
     times the layer's median; training is untouched.  With floor 0 it is torch's own, bit for bit.
 
     It has a scale and a shift for every channel, which Caffe's layer in the authors' release has not.
@@ -89,8 +89,9 @@ class ColorizationNet(nn.Module):
 
     @property
     def floor(self):
-        """The least variance that batch normalisation counts, as a share of its layer's median: DEAD; 0, none,
-        for the authors' weights.  A weights file says which.
+        """The least variance that batch normalisation counts, as a share of its layer's median.
+
+        DEAD; or 0, none, for the authors' weights.  A weights file says which.
         """
         return next((norm.floor for layer in self.layers.values() if (norm := normalization(layer))), DEAD)
 

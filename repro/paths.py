@@ -32,8 +32,10 @@ def destination(relative, pipeline=False):
 
 
 def find(relative, pipeline=False, made_by="an earlier page"):
-    """Where a page reads: the pipeline's file or, by hand, the newer of it and the one that an earlier page
-    left in scratch/; by hand, where there is neither, the one that comes along in `READY`.
+    """Where a page reads.
+
+    The pipeline's file or, by hand, the newer of it and the one that an earlier page left in scratch/; by hand, where
+    there is neither, the one that comes along in `READY`.
 
     Raises FileNotFoundError that says what to run.
     """

@@ -92,7 +92,7 @@ def tab(browser, lab):
     """A tab, and the faults that it has reported so far."""
     context = browser.new_context(viewport={"width": 1280, "height": 950}, reduced_motion="reduce")
     page, faults = context.new_page(), []
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
     page.on("console", lambda message: faults.append(f"console: {message.text}") if message.type == "error" else None)
     page.on(
@@ -179,7 +179,7 @@ def play(page, demo):
 def changed(page, picture, before):
     """The picture's new address, once it is another."""
     page.wait_for_function(
-        "([node, before]) => node.src !== before", arg=[picture.element_handle(), before], timeout=60_000
+        "([node, before]) => node.src !== before", arg=[picture.element_handle(), before], timeout=180_000
     )
     page.wait_for_timeout(300)  # for the answer to a key that came after
     picture.evaluate("node => node.decode()")

@@ -264,10 +264,11 @@ def test_doubles_beyond_32_bits(scale):
         assert read_photo(tiff(np.array([[-1, 0, 0.5, 1]]) * scale))[0, :, 0].tolist() == [0, 0, 128, 255]
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_floats_without_a_number_are_named(value):
-    with pytest.raises(PhotoError, match="none of its samples is a number"):
-        read_photo(tiff(np.full((4, 4), value, np.float32)))
+def test_floats_without_a_number_are_named(value, kind):
+    with pytest.raises(PhotoError, match="bytes: none of its samples is a number"):
+        read_photo(tiff(np.full((4, 4), value, kind)))
 
 
 def test_separate_planes():

@@ -151,7 +151,8 @@ import yaml
 content = yaml.safe_load(open("dvc.yaml"))
 command = sys.argv[1]
 for name, stage in content["stages"].items():
-    items = {"clean": content["vars"][0]["pages"], "train": ["regression", "classification", "rebalanced"]}.get(name, [""])
+    items = {"clean": content["vars"][0]["pages"], "train": ["regression", "classification", "rebalanced"]}
+    items = items.get(name, [""])
     for item in items:
         one = yaml.safe_load(yaml.safe_dump(stage.get("do", stage)).replace("${item}", item))
         if any(command in part for part in ([one["cmd"]] if isinstance(one["cmd"], str) else one["cmd"])):
@@ -168,8 +169,9 @@ for name, stage in content["stages"].items():
 
 @pytest.fixture
 def committed(tmp_path, monkeypatch):
-    """A clone of a repository with a dvc.lock in git, without DVC's cache, whose commands are stand-ins for the real
-    ones: each writes its stage's outputs at once, as different every time as executed pages are.
+    """A clone of a repository with a dvc.lock in git, without DVC's cache, whose commands are stand-ins.
+
+    Each writes its stage's outputs at once, as different every time as executed pages are.
     """
     first = copy_of_the_project(tmp_path / "first")
     (tmp_path / "stand_in.py").write_text(STAND_IN)

@@ -190,8 +190,8 @@ def test_random_needs_another_photograph():
 def test_rebalanced_without_each_photograph_by_hand():
     """Three photographs of one colour and one of another, errors 15, 15, 15 and 45 ab units, a pixel each.
 
-    All: 1 - (15 + 45) / 2 / 150 = .8.  Without one of the first three: the same.  Without the last one its colour does not
-    occur: 1 - 15 / 150 = .9.  The variance of (.8, .8, .8, .9) is .001875, times 3: an error of .075.
+    All: 1 - (15 + 45) / 2 / 150 = .8.  Without one of the first three: the same.  Without the last one its colour does
+    not occur: 1 - 15 / 150 = .9.  The variance of (.8, .8, .8, .9) is .001875, times 3: an error of .075.
     """
     counts = np.array([[1, 0], [1, 0], [1, 0], [0, 1.0]])
     errors = counts * [[15, 45]]

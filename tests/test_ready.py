@@ -58,8 +58,9 @@ def answers():
 
 
 def test_their_order_is_that_of_theory(answers):
-    """As page 06: both AuC figures put the three in the order of a network that knows the written-down distributions,
-    and the rebalanced one puts gray last.
+    """As page 06: both AuC figures put the three in the order of a network that knows the written-down distributions.
+
+    The rebalanced one puts gray last.
     """
     accuracy = {name: RawAccuracy(ab_bins()).add(ab, answers["truth"]) for name, ab in answers.items()}
     plain = {name: found.auc() for name, found in accuracy.items()}
@@ -97,8 +98,9 @@ def test_a_page_runs_alone_in_an_empty_folder(page, tmp_path):
 
 
 def test_the_running_example_can_be_told_apart_by_the_colour_blind():
-    """Blue and oak doors under simulated deuteranopia (Machado and others 2009, severity 1), beside red and green
-    apples, which almost nobody with it can tell apart.
+    """Blue and oak doors under simulated deuteranopia (Machado and others 2009, severity 1).
+
+    Beside them stand red and green apples, which almost nobody with it can tell apart.
     """
     matrix = torch.tensor(
         [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]

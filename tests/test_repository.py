@@ -27,6 +27,13 @@ def test_github_can_read_it(schema):
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
+def test_ruff_finds_nothing(command):
+    """What `make lint` does."""
+    checked = subprocess.run([sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def workflow(name):
     return yaml.safe_load((GITHUB / f"workflows/{name}.yml").read_text())
 

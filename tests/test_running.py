@@ -89,7 +89,10 @@ echo "Running stage 'results':\""""
 
 
 def test_a_fresh_clone_is_told_how_long_it_will_take_and_what_is_left(dvc, capfd):
-    place = dvc(STAGES)
+    place = dvc(STAGES + """; printf '\\tgit add dvc.lock\\n'""")
+    (place / "outputs/metrics").mkdir()
+    record = (paths.RESULTS / "classroom.json").read_text()
+    (place / "outputs/metrics/12_results.json").write_text(record)
     assert main(["run"]) == 0
     first, *lines = capfd.readouterr().out.splitlines()
     record = json.loads((paths.RESULTS / "classroom.json").read_text())
@@ -100,6 +103,9 @@ def test_a_fresh_clone_is_told_how_long_it_will_take_and_what_is_left(dvc, capfd
     assert lines[2].startswith("-- data: 0 s. About ") and lines[2].endswith(" left.")
     assert set(json.loads((place / "outputs/stage_seconds.json").read_text())) == {"data", "results"}
     assert (place / "calls").read_text() == "repro --dry\nrepro\n"
+    assert "\tgit add dvc.lock" in lines, "as DVC wrote it"
+    assert [line for line in lines if line.startswith("AuC of gray (%) ")]
+    assert [line for line in lines if line.startswith("Did it reproduce? ")], "a line for each figure, then the answer"
 
 
 def test_options_go_to_dvc_and_a_failing_stage_fails(dvc, capfd):
@@ -126,7 +132,9 @@ def recorded():
             "intervals": {"rebalanced": {"auc": {"low": 0.85, "high": 0.87}}},
         },
         "training": {"rebalanced": {"samples": 100, "largest_error": 0.035}},
-        "semantic": {"photographs": 400, "trained": {"gray": {"mean": 0.7, "low": 0.65, "high": 0.75}}, "differences": {}},
+        "semantic": {
+            "photographs": 400, "trained": {"gray": {"mean": 0.7, "low": 0.65, "high": 0.75}}, "differences": {},
+        },
         "probes": {"09_x": {"draw": 16, "random": {"best": 0.7, "low": 0.6, "high": 0.8}}},
     }  # fmt: skip
 
@@ -141,8 +149,8 @@ def test_the_same_figures_are_inside_and_one_that_moved_is_named():
     text = reproduced.answer(reproduced.compare(recorded(), here), recorded(), here)
     assert "Not in full: 2 of 4" in text
     assert (
-        "outside: AuC of rebalanced (%) 88.0, recorded 86.0, the recorded run's 95 % interval over photographs 85.0 to 87.0"
-        in text
+        "outside: AuC of rebalanced (%) 88.0, recorded 86.0, "
+        "the recorded run's 95 % interval over photographs 85.0 to 87.0" in text
     )
     assert "furthest from theory, rebalanced (share) 0.120, recorded 0.035, page 04's goal 0.000 to 0.100" in text
 

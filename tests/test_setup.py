@@ -87,14 +87,14 @@ def test_help_comes_first_and_lists_every_target(copy):
     assert not (copy / ".venv").exists()
 
 
-@pytest.mark.parametrize("target", ["setup", "repro", "test", "lab", "bench", "lock", "clean", "distclean"])
+@pytest.mark.parametrize("target", ["setup", "repro", "test", "lint", "lab", "bench", "lock", "clean", "distclean"])
 def test_every_target_can_be_rehearsed(copy, target):
     rehearsal = make(copy, "-n", target)
     assert rehearsal.returncode == 0, rehearsal.stderr
     assert rehearsal.stdout
 
 
-@pytest.mark.parametrize("target", ["repro", "test", "lab", "bench"])
+@pytest.mark.parametrize("target", ["repro", "test", "lint", "lab", "bench"])
 def test_every_command_sets_up_first(copy, target):
     assert "pip install" in make(copy, "-n", target).stdout
     assert "pip install" not in make(ready(copy), "-n", target).stdout

@@ -77,8 +77,8 @@ def guided(ab, lightness, radius=4, epsilon=10.0):
     """Fast guided filter (He and Sun, arXiv 1505.00996): ab as a linear function of lightness near every pixel.
 
     ab: (2, h, w), or already (2, 4 h, 4 w).  lightness: (4 h, 4 w) of the small copy.  radius: of the windows, its
-    pixels.  epsilon: L squared; a step in lightness smaller than its root is no edge.  Returns offset and slope (2, 4 h, 4 w): at
-    full resolution ab = offset + slope * lightness, whatever the resolution is.
+    pixels.  epsilon: L squared; a step in lightness smaller than its root is no edge.
+    Returns offset and slope (2, 4 h, 4 w): ab = offset + slope * lightness at full resolution, whatever that is.
     """
     if ab.shape[1:] != lightness.shape:
         rows, columns = (interpolation(STRIDE * count, count) for count in ab.shape[1:])

@@ -1,9 +1,9 @@
 """Colours that a person knows: hints that spread over what belongs together, and what else a thing could be.
 
 After Levin, Lischinski and Weiss, "Colorization using optimization" (2004): neighbours of like lightness have like
-colours.  The colours U minimise  sum_rs w_rs (U_r - U_s)^2 + LEAK sum_r (U_r - P_r)^2  on the small copy, with the hints
-fixed: w_rs is small across an edge of lightness, and P is what the network predicts.  So a hint reaches as far as its
-thing, and where none reaches the prediction stays.
+colours.  The colours U minimise  sum_rs w_rs (U_r - U_s)^2 + LEAK sum_r (U_r - P_r)^2  on the small copy, with the
+hints fixed: w_rs is small across an edge of lightness, and P is what the network predicts.  So a hint reaches as far
+as its thing, and where none reaches the prediction stays.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from repro.color import lab_to_rgb_at_its_lightness, srgb_ab_hull
 from repro.colorizer.enlarge import guided, interpolation
 from repro.examples import STRIDE
 
+# LEAK 1e-4 gains 1.6 dB of PSNR with 5 hints on 20 validation photographs, but there a hint runs over faces.
 LEAK = 1e-3  # weight of the prediction beside that of a neighbour of the same lightness
 SIGMA = 4.0  # L; a step in lightness of three times as much is an edge
 GRIP = 0.1  # a hint and the prediction count the same where the hint's share is this; its share is 1 at its place
@@ -136,7 +137,7 @@ def repainted(ab, lightness, hints, shape, edges=True):
 
 def in_small(x, y, shape, small):
     """(row, column) in the small copy, floats, of the photograph's pixel x, y; shape, small: (H, W) of both."""
-    place = [(at + 0.5) * count / length - 0.5 for at, count, length in zip((y, x), small, shape)]
+    place = [(at + 0.5) * count / length - 0.5 for at, count, length in zip((y, x), small, shape, strict=True)]
     return np.clip(place, 0, np.array(small) - 1)
 
 
@@ -182,7 +183,7 @@ def _factored(data, shape):
 
 
 def affinity(lightness):
-    """W: how much each of a pixel's eight neighbours weighs, a sparse symmetric (N, N), exp(-(L_r - L_s)^2 / 2 SIGMA^2).
+    """How much each of a pixel's eight neighbours weighs: W, sparse, symmetric (N, N), exp(-(L_r - L_s)^2 / 2 SIGMA^2).
 
     lightness: (h, w), 0..100.  Levin et al. take sigma from the variance around the pixel and divide by the neighbours'
     sum, for scribbles that surround a thing; then what a single point says runs over every edge in time.

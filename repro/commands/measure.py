@@ -112,7 +112,7 @@ def open_models(given):
 
 
 def otherwise_decoded(models, names):
-    """{"NAME, mode" and "NAME, mean": Colorizer} of the named ones of {name: Colorizer}; ValueError for another name."""
+    """{"NAME, mode" and "NAME, mean": Colorizer} of the named of {name: Colorizer}; ValueError for another name."""
     from repro.colorizer import Colorizer
 
     for name in names:

@@ -27,7 +27,8 @@ def run(options):
     forecast = foretold(command)
     code = followed(command, forecast)
     if code == 0:
-        say(did_it_reproduce())
+        for line in did_it_reproduce().splitlines():
+            say(line)
     return code
 
 
@@ -69,7 +70,7 @@ def followed(command, forecast):
                 ended = act(met[2], time.monotonic())
             if ended and not ended[0].startswith("clean@"):
                 say(f"-- {ended[0]}: {ended[1]:.0f} s. About {in_words(forecast.left)} left.")
-            say(line.rstrip("\n"))
+            print(line, end="", flush=True)
         code = process.wait()
     if forecast:
         forecast.end(time.monotonic())

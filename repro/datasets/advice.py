@@ -36,14 +36,15 @@ def _lonely_classes(train, test):
     """Lines on classes of which one of the two splits has no photograph."""
     names, trained, tested = train.classes, set(train.labels.tolist()), set(test.labels.tolist())
     for found, what in (
-        (tested - trained, "to test on and none to train on: no classifier can learn"),
-        (trained - tested, "to train on and none to test on: nothing says how well is recognised"),
+        (tested - trained, "to test on and none to train on: no classifier can learn {it}"),
+        (trained - tested, "to train on and none to test on: how well {they} can be recognised is not measured"),
     ):
         lonely = [names[label] for label in sorted(found - {-1})]
         if lonely:
             more = f" and {len(lonely) - 5} more" if len(lonely) > 5 else ""
-            them = "it" if len(lonely) == 1 else "them"
-            yield f"there are photographs of {', '.join(map(repr, lonely[:5]))}{more} {what} {them}"
+            words = {"it": "it", "they": "it"} if len(lonely) == 1 else {"it": "them", "they": "they"}
+            named = f"{', '.join(map(repr, lonely[:5]))}{more}"
+            yield f"there are photographs of {named} {what.format(**words)}"
 
 
 def _tinted(photos):

@@ -126,7 +126,8 @@ def _not_readable(page, why=""):
     channels = "" if page.samplesperpixel == 1 else f"{page.samplesperpixel} channels of "
     photometric = getattr(page.photometric, "name", page.photometric)
     compression = getattr(page.compression, "name", page.compression)
-    kind = f"{channels}{page.bitspersample} bits {_NAMES.get(page.sampleformat, 'complex')} ({photometric}, compression {compression})"
+    numbers = f"{page.bitspersample} bits {_NAMES.get(page.sampleformat, 'complex')}"
+    kind = f"{channels}{numbers} ({photometric}, compression {compression})"
     return (
         f"a TIFF of {kind} cannot be read{', as ' + why if why else ''}; save it as RGB or gray of 8 or 16 bits first"
     )
@@ -142,7 +143,7 @@ def to_unit(samples, name, bits=None, stated=None):
     """
     if samples.dtype.kind == "f":
         if not np.isfinite(samples).any():
-            raise ValueError("none of its samples is a number")
+            raise UnreadableTiff("none of its samples is a number")
         samples = np.nan_to_num(samples, nan=0, posinf=0, neginf=0)
     black, white, guess = black_and_white(samples, bits, stated)
     if guess:
@@ -160,7 +161,8 @@ def black_and_white(samples, bits=None, stated=None):
     Unsigned: 0, and the full scale that the file says, or else the first of 8, 10, 12, 14 and 16 bits that holds the
     brightest; beyond sixteen bits that itself.  Signed: the same of one bit less, and from the darkest to the brightest
     where there is anything below 0.  Floats: 0 and 1, or what a full scale of integers holds, with a little overshoot;
-    -1 and 1; or else the brightest, also where that is next to black.  A full scale that is reached only to a quarter is none for floats.
+    -1 and 1; or else the brightest, also where that is next to black.  A full scale that is reached only to a quarter
+    is none for floats.
     """
     darkest, brightest = float(samples.min()), float(samples.max())
     if samples.dtype.kind == "f":

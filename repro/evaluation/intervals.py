@@ -1,9 +1,9 @@
-"""Intervals by bootstrap and by jackknife: how far a figure would move if other photographs or raters had been drawn."""
+"""Intervals by bootstrap and by jackknife: how far a figure would move with other photographs or raters."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -66,5 +66,5 @@ def jackknife(figure, without, level=0.95):
     """
     units = len(without)
     error = float(np.sqrt((units - 1) * np.var(without)))
-    reach = float(stats.t.ppf((1 + level) / 2, units - 1)) * error
+    reach = float(stdtrit(units - 1, (1 + level) / 2)) * error  # Student's t
     return Interval(float(figure), error, float(figure) - reach, float(figure) + reach)

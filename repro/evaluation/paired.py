@@ -31,8 +31,9 @@ def verdict(low, high, least=0.0, most=math.inf):
 
 
 def together(verdicts):
-    """The verdict of a claim with several comparisons: one that does not hold refutes it, and all must hold for it to
-    hold.  Without any it is not tested.
+    """The verdict of a claim with several comparisons.
+
+    One that does not hold refutes it, and all must hold for it to hold.  Without any it is not tested.
     """
     found = set(verdicts)
     return UNTESTED if not found else FAILS if FAILS in found else HOLDS if found == {HOLDS} else OPEN
@@ -69,6 +70,7 @@ class Coloured:
 
     @classmethod
     def joined(cls, parts):
+        """The units of several parts as those of one."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
 
 

@@ -68,18 +68,22 @@ class Published:
 
     @cached_property
     def found(self):
+        """The file."""
         return evidence.read_result("published")
 
     def table(self, column, *methods):
+        """A column of table 1: the first method's figure against the others', in words."""
         known = {row["key"]: row[column] for row in self.found["table_1"]}
         first, *others = (known[method] for method in methods)
         return f"{first} against {' and '.join(others)}"
 
     def probes(self, *networks, first=0):
+        """Networks' top-1 layer by layer from the `first` on, in words."""
         known = self.found["probes"]["top_1"]
         return " against ".join(" ".join(known[network][first:]) for network in networks)
 
     def voc(self, *networks):
+        """Networks' figures on PASCAL VOC 2007, in words."""
         kinds = self.found["probes"]["voc_2007"]
         cells = ((kind, [kinds[kind][network] for network in networks]) for kind in kinds if kind != "source")
         return "; ".join(f"{' against '.join(values)} {kind}" for kind, values in cells)

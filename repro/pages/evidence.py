@@ -137,8 +137,9 @@ def of_photographs(name, pairs=(*COMPARED, *VIVID)):
 
 
 def _known(record):
-    """The differences of a record; without those of rebalanced AuC where its intervals are of the earlier kind, a
-    bootstrap that covers less than it promises (`auc_interval`).
+    """The differences of a record, as far as their intervals cover what they promise.
+
+    Left out are those of rebalanced AuC where its intervals are of the earlier kind, a bootstrap (`auc_interval`).
     """
     if record.get("intervals") == RECORDED_AS:
         return record["differences"]

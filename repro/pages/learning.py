@@ -32,15 +32,16 @@ def training_curves(histories):
 
 
 def expected_against_learned(comparisons, title):
-    """Theory against network: a point for each colour's share, a mark of its own for each thing, the diagonal where
-    they agree.  Returns a Figure.
+    """Theory against network: a point for each colour's share, a mark of its own for each thing.
+
+    They agree on the diagonal.  Returns a Figure.
     """
     figure, axes = new_figure(width=5.6, height=4.0)
     axes.plot([0, 1], [0, 1], color="#999", linewidth=0.8)
     axes.fill_between([0, 1], [-0.1, 0.9], [0.1, 1.1], color="#eee", zorder=0)
     for comparison, mark in zip(comparisons, cycle("os^vDPX*<>phd")):
         axes.plot(comparison.expected, comparison.learned, mark, markersize=5, label=comparison.thing)
-        for name, x, y in zip(comparison.colours, comparison.expected, comparison.learned):
+        for name, x, y in zip(comparison.colours, comparison.expected, comparison.learned, strict=True):
             if abs(x - y) > 0.06:
                 axes.annotate(
                     f"{comparison.thing}, {name}",

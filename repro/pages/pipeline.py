@@ -17,7 +17,10 @@ from repro import paths
 from repro.kinds import SettingsError
 
 ONLY_DRAW = (
-    *(f"pages.{name}" for name in "figures show widgets colours photographs learning outcomes temperatures".split()),
+    *(
+        f"pages.{name}"
+        for name in "figures show widgets colours photographs learning outcomes temperatures hints repaint".split()
+    ),
     "training.plan",
 )  # and so leave the numbers of a page as they are
 NOT_FOLLOWED = {"04_training": (*ONLY_DRAW, "settings", "kinds")}  # for a new figure or setting nothing is trained anew

@@ -1,6 +1,6 @@
 """What stands in on pages that are run by hand before anything was trained: small models of the painted world.
 
-    repro/pages/ready/models/OBJECTIVE.safetensors    in half precision, by `python -m repro train --series conf/by_hand.yaml`
+    repro/pages/ready/models/OBJECTIVE.safetensors    in half precision, of conf/by_hand.yaml (`repro train --series`)
     repro/pages/ready/prior.npz                       of the scenes that they were trained on, as page 01 writes it
     repro/pages/ready/metrics/                        what pages 04 to 10 measured of them
 

@@ -99,8 +99,9 @@ def page_minutes():
 
 
 def quote_results(text):
-    """README with every block between `<!-- results/NAME.json -->` and `<!-- end -->` written anew from that
-    file; `results/claims.json, in short` is the list of verdicts alone.
+    """A document with every block between `<!-- results/NAME.json -->` and `<!-- end -->` written anew from that file.
+
+    `results/claims.json, in short` is the list of verdicts alone.
     """
 
     def block(match):

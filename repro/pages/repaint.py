@@ -77,7 +77,7 @@ class Repainter:
             swatch.disabled = one is None
             a, b = one.ab if one else (0, 0)
             swatch.description = (
-                f"{100 * one.probability:.0f} %: a {a:+.0f}, b {b:+.0f}, {one.hexadecimal}" if one else "—"
+                f"{100 * one.probability:.0f} %: a {round(a):+d}, b {round(b):+d}, {one.hexadecimal}" if one else "—"
             )
             swatch.style.button_color = one.hexadecimal if one else None
             dark = one and rgb8_to_lightness(np.array(one.rgb8, np.uint8)) < 55

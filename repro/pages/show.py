@@ -74,7 +74,10 @@ def show_table(header, rows, caption):
         return "<tr>" + "".join(f'<{tag} style="text-align:{side}">{text}</{tag}>' for side, text in cells) + "</tr>"
 
     body = line("th", header) + "".join(line("td", row) for row in rows)
-    display(HTML(f"<table><caption><em>{html.escape(caption)}</em></caption>{body}</table>"))
+    table = f"<table><caption><em>{html.escape(caption)}</em></caption>{body}</table>"
+    # wider than the page, it scrolls in a box of its own, which the keyboard reaches
+    box = f'<div tabindex="0" role="region" aria-label="{html.escape(caption)}" style="overflow-x:auto">'
+    display(HTML(f"{box}{table}</div>"))
 
 
 def _cell_text(value):

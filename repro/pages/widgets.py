@@ -11,7 +11,8 @@ from repro.pages.show import to_png
 
 SCRIPT = """
 function render({ model, el }) {
-  el.innerHTML = `<div class="repro-pointer" tabindex="0" role="application" aria-roledescription="picture to point at"><img alt=""><span class="cross"></span></div>
+  el.innerHTML = `<div class="repro-pointer" tabindex="0" role="application"
+      aria-roledescription="picture to point at"><img alt=""><span class="cross"></span></div>
     <div class="repro-pointer-says" aria-live="polite"></div>`;
   const box = el.firstChild, image = box.querySelector("img"), cross = box.querySelector(".cross"), says = el.lastChild;
   const between = (x, low, high) => Math.min(Math.max(x, Math.min(low, high)), Math.max(low, high));
@@ -92,7 +93,10 @@ function render({ model, el }) {
       const name = slider.querySelector(".widget-label")?.textContent;
       const handle = slider.querySelector(".noUi-handle"), number = slider.querySelector(".widget-readout");
       if (name && handle) handle.setAttribute("aria-label", name);
-      if (name && number) { number.setAttribute("role", "textbox"); number.setAttribute("aria-label", name + ", as a number"); }
+      if (name && number) {
+        number.setAttribute("role", "textbox");
+        number.setAttribute("aria-label", name + ", as a number");
+      }
     }
     if (tries) setTimeout(() => label(tries - 1), 250);
   };
