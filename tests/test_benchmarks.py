@@ -84,7 +84,7 @@ def test_damaged_files_are_coloured_or_named():
     ("print('[1/2] out/000001-a.png', flush=True); time.sleep(60)", "nothing for 10 seconds"),
     ("raise IndexError('odd')", "IndexError: odd"),
     ("os.kill(os.getpid(), 11)", "ended with -11"),
-    ("print('skipped x/000001-a.png: not coloured (KeyError: 1)'); print('skipped x/000002-a.png: b')", "KeyError"),
+    ("print('skipped 000001-a.png: cannot be coloured (KeyError: 1)','skipped 000002-a.png: b',sep='\\n')", "KeyError"),
     ("x = bytearray(2**33)", "MemoryError"),
     ("print('skipped x/000001-a.png: broken')", "1 unnamed"),
 ])  # fmt: skip

@@ -284,6 +284,17 @@ def test_memory_of_a_big_photograph(shape, more):
     assert float(run.stdout) < 69 + more
 
 
+@pytest.mark.parametrize("name", ["encoder", "rebalanced"])
+def test_colouring_does_not_wait_for_torchs_compiler(name):
+    """Importing it takes as long as colouring a dozen photographs, and a function of torch's may do so unasked."""
+    program = (
+        "import sys, numpy; from repro.colorizer import Colorizer; "
+        f"Colorizer.load('{name}').colorize(numpy.eye(64, dtype='uint8')); print('torch._dynamo' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=paths.ROOT, capture_output=True, text=True)
+    assert ran.stdout == "False\n", ran.stderr
+
+
 def test_threads_sleep_while_they_wait_unless_the_user_has_said_otherwise():
     """Spinning ones make colouring take several times as long beside one other program."""
     program = "import os, repro, sys; print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"

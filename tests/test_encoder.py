@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from test_training import TINY, goal, quiet, same_state
 from repro import encoder
 from repro.__main__ import main
 from repro.color import lab_to_rgb, lightness_to_gray
-from repro.colorizer.weights import WeightsError, load_weights, read_header, save_weights
+from repro.colorizer.weights import WeightsError, folded, load_weights, read_header, save_weights
 from repro.encoder import EfficientNetLite0, EncoderColorizationNet, EncoderError, SameConv2d, load_encoder
 from repro.evaluation.representation import layer_features
 from repro.network import ColorizationNet
@@ -226,6 +227,30 @@ def test_a_file_of_another_network_is_named(tmp_path):
     save_file(load_file(path), path, {"repro": json.dumps(header)})
     with pytest.raises(WeightsError, match="network must be one of paper, unnormalized, encoder, got .unheard."):
         load_weights(path, goal().bins)
+
+
+def test_folded_for_answering_it_answers_the_same_without_batch_normalisation():
+    torch.manual_seed(0)
+    network = EncoderColorizationNet(0.1).eval()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(layer.running_var, 0.5, 2)
+            torch.nn.init.normal_(layer.running_mean, std=0.1)
+            torch.nn.init.uniform_(layer.weight, 0.5, 2)
+    answering = folded(deepcopy(network))
+    assert not [layer for layer in answering.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    lightness = 100 * torch.rand(2, 1, 32, 48)
+    with torch.inference_mode():
+        ours, theirs = answering.taps(lightness), network.taps(lightness)
+        assert torch.allclose(answering(lightness), network(lightness), atol=1e-4)
+    assert list(ours) == list(theirs)
+    for name in ours:
+        assert torch.allclose(ours[name], theirs[name], atol=1e-4 * float(theirs[name].abs().max()))
+
+
+def test_the_papers_network_has_nothing_to_fold():
+    network = ColorizationNet(0.1)
+    assert folded(network) is network
 
 
 def test_weights_of_the_encoder_that_are_not_there(tmp_path, monkeypatch, release):

@@ -161,7 +161,9 @@ def play(page, demo):
     if control.evaluate("node => node.tagName") == "SELECT":
         control.select_option(index=1 - min(1, control.evaluate("node => node.selectedIndex")))
     else:
-        page.keyboard.press("ArrowRight")
+        value, most = (control.get_attribute(f"aria-value{name}") for name in ("now", "max"))
+        at_the_end = value and most and float(value) >= float(most)
+        page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
     before = changed(page, picture, before)
     if demo.locator(".repro-pointer").count():
         box = demo.locator(".repro-pointer").bounding_box()

@@ -13,6 +13,7 @@ from repro.evaluation import paired
 from repro.evaluation.paired import FAILS, HOLDS, OPEN, UNTESTED, Coloured, leads, together, verdict
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.evaluation.representation import LayerQuality
+from repro.evaluation.semantic import Answers
 
 # ---- the rule ----
 
@@ -112,6 +113,37 @@ def test_photographs_that_both_get_right_do_not_widen_the_interval():
     one, other = np.ones(100, bool), np.arange(100) >= 30
     found = paired.share_leads({"a": one, "b": other}, [("a", "b")])["a - b"]
     assert found["mean"] == pytest.approx(0.3) and found["error"] == pytest.approx(0.0458, rel=0.05)
+
+
+def test_judges_that_disagree_by_hand():
+    """From gray to colour C gains the first two of four photographs, D gains the first and loses the second."""
+    hits = {
+        "C": {"colour": [1, 1, 0, 1], "gray": [0, 0, 0, 1]},
+        "D": {"colour": [1, 0, 0, 1], "gray": [0, 1, 0, 1]},
+    }
+    found = paired.disagreements(hits, ("colour", "gray"))
+    assert list(found) == [("C", "D")]
+    assert (found["C", "D"]["differ"], found["C", "D"]["opposite"]) == (1, 1)
+    assert found["C", "D"]["gap"]["mean"] == pytest.approx(0.5)  # 2/4 under C, 0 under D
+    assert paired.disagreements({"C": hits["C"]}, ("colour", "gray")) == {}
+
+
+def test_a_judge_never_disagrees_with_itself():
+    hits = {"colour": np.arange(50) % 3 > 0, "gray": np.arange(50) % 2 > 0}
+    found = paired.disagreements({"C": hits, "D": hits}, ("colour", "gray"))["C", "D"]
+    assert found == {"gap": {"mean": 0, "error": 0, "low": 0, "high": 0}, "differ": 0, "opposite": 0}
+
+
+def test_disputed_photographs_are_opposite_verdicts_first_then_the_widest_apart():
+    def steps(before, after, surer):
+        made = lambda wrong, certainty: Answers(None, np.array(wrong), np.array(certainty, float))
+        return made(before, np.zeros(len(before))), made(after, surer)
+
+    first = steps([1, 1, 1, 0, 0], [0, 0, 0, 0, 1], [3, 1, 1, 9, -1])  # gains 0, 1 and 2, loses 4
+    second = steps([1, 0, 1, 0, 0], [1, 1, 1, 0, 1], [0, 0, 0, -9, -1])  # loses 1 and 4
+    assert paired.disputed(first, second).tolist() == [1, 0, 2]
+    assert paired.disputed(first, second, most=1).tolist() == [1]
+    assert paired.disputed(first, first).tolist() == []
 
 
 def probe(network, seed, right):

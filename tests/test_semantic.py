@@ -5,10 +5,14 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
 from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, MobileNetV2ImageProcessor
 
+from repro import encoder
 from repro.colorizer import Colorizer
 from repro.datasets.world import WorldSource
+from repro.encoder import EfficientNetLite0, Lite0Classifier
 from repro.evaluation import semantic
 from repro.evaluation.semantic import Answers, Classifier, ClassifierError
 
@@ -101,9 +105,12 @@ def test_half_precision_weights_are_computed_in_single(trained, tmp_path):
 @pytest.mark.parametrize(
     ("name", "what_to_do"),
     [
-        ("resnet", "use hub:"),
-        ("hub:", "use hub:"),
+        ("resnet", "use lite0, hub:"),
+        ("hub:", "use lite0, hub:"),
         ("trained", "page 07 trains it"),
+        ("lite0:", "use lite0, hub:"),
+        ("lite0:nowhere/at/all", "the classifier lite0:nowhere/at/all names no file, folder"),
+        ("lite0:{empty}", "does not hold EfficientNet-Lite0"),
         ("hub:{empty}", "neither a folder with config.json"),
         ("hub:nobody/has-this-model", "hf download nobody/has-this-model"),
     ],
@@ -119,6 +126,89 @@ def test_timm_missing_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ClassifierError, match=r"install .*\[timm\]"):
         semantic.open_classifier("timm:vgg16.tv_in1k")
+
+
+# ---- EfficientNet-Lite0 ----
+
+
+def released(seed=0):
+    """Random weights under the release's names, for a file: block for block, then the head."""
+    torch.manual_seed(seed)
+    classifier = Lite0Classifier()
+    theirs = {}
+    for name, value in classifier.state_dict().items():
+        if name.endswith("running_var"):
+            value = value + torch.rand_like(value)
+        theirs[encoder._released_as(name)] = value.contiguous()
+    return theirs
+
+
+@pytest.fixture(scope="module")
+def lite0(tmp_path_factory):
+    path = tmp_path_factory.mktemp("lite0") / "model.safetensors"
+    theirs = released()
+    save_file(theirs, path)
+    return path, theirs
+
+
+def test_lite0_has_the_thousand_classes_of_imagenet_in_order(lite0):
+    outputs = semantic.open_classifier(f"lite0:{lite0[0]}").outputs
+    assert len(outputs) == 1000
+    known = {0: "tench, Tinca tinca", 217: "English springer", 497: "church", 701: "parachute", 999: "toilet tissue"}
+    assert all(outputs[index].startswith(name) for index, name in known.items())
+    imagenette = ("tench", "English springer", "cassette player", "chain saw", "church", "French horn",
+                  "garbage truck", "gas pump", "golf ball", "parachute")  # fmt: skip
+    assert semantic.match_classes(imagenette, outputs).tolist() == [0, 217, 482, 491, 497, 566, 569, 571, 574, 701]
+
+
+def test_lite0s_preprocessing_and_head_by_hand(lite0):
+    """A photograph of 256 x 300: its middle 224 pixels, unchanged, as (x - 127) / 128; then mean and matrix."""
+    path, theirs = lite0
+    photos = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), np.uint8)
+    found = semantic.open_classifier(f"lite0:{path.parent}").logits(photos)
+    middle = torch.from_numpy(photos[:, 16:240, 38:262]).permute(0, 3, 1, 2).float()
+    network = Lite0Classifier().eval()
+    encoder.load_encoder(network, str(path))
+    with torch.inference_mode():
+        x = network.encoder.stem[0]((middle - 127) / 128)
+        stem = F.conv2d(F.pad((middle - 127) / 128, (0, 1, 0, 1)), theirs["_conv_stem.weight"], stride=2)
+        assert torch.allclose(x, stem, atol=1e-4)
+        last = network.encoder(middle / 255)[-1]
+        norm = (theirs[f"_bn1.{name}"] for name in ("running_mean", "running_var", "weight", "bias"))
+        seen = F.batch_norm(F.conv2d(last, theirs["_conv_head.weight"]), *norm, eps=1e-3).clamp(0, 6)
+        expected = seen.mean((2, 3)) @ theirs["_fc.weight"].T + theirs["_fc.bias"]
+    assert found.shape == (2, 1000) and torch.allclose(found, expected, atol=1e-4)
+
+
+def test_lite0_in_gray_agrees_with_the_colourisers_encoder(lite0):
+    """Three equal channels through the classifier's body are the one channel of the encoder that comes along."""
+    gray = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    networks = Lite0Classifier().eval(), EfficientNetLite0().eval()
+    for network in networks:
+        encoder.load_encoder(network, str(lite0[0]))
+    with torch.inference_mode():
+        ours, theirs = networks[0].encoder(gray.expand(-1, 3, -1, -1)), networks[1](gray)
+    assert torch.allclose(ours[-1], theirs[-1], atol=1e-4)
+
+
+def test_lite0s_package_is_read_and_not_imported(lite0, tmp_path, monkeypatch):
+    package = tmp_path / "a_package_of_weights"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    torch.save(lite0[1], package / "models" / "weights.pth")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(encoder, "PACKAGE", package.name)
+    photos, _ = painted(1)
+    found = semantic.open_classifier("lite0").logits(photos)
+    assert torch.equal(found, semantic.open_classifier(f"lite0:{lite0[0]}").logits(photos))
+    assert package.name not in sys.modules
+
+
+def test_lite0_without_its_package_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(encoder, "PACKAGE", "a_package_that_is_not_there")
+    with pytest.raises(ClassifierError, match=r"lite0 needs the package .*install .*\[encoder\]") as caught:
+        semantic.open_classifier("lite0")
+    assert "\n" not in str(caught.value)
 
 
 # ---- names of classes ----

@@ -63,7 +63,7 @@ def test_a_wrong_type_is_named(name):
         ("train.precision", ["16", 16]),
         ("train.checkpoint_every", [0]),
         ("decode.temperature", [0, "cold"]),
-        ("semantic.classifiers", ["trained", [], ["resnet"], [3]]),
+        ("semantic.classifiers", ["trained", [], ["resnet"], ["lite0x"], [3]]),
         ("realism.photographs", [49]),
         ("probes.layers", ["conv1 conv2", ["conv9"], []]),
         ("probes.unseen_source", ["world"]),

@@ -83,11 +83,18 @@ def guided(ab, lightness, radius=4, epsilon=10.0):
     if ab.shape[1:] != lightness.shape:
         rows, columns = (interpolation(STRIDE * count, count) for count in ab.shape[1:])
         ab = rows @ ab @ columns.T
-    mean = lambda x: F.avg_pool2d(x[None], 2 * radius + 1, 1, radius, count_include_pad=False)[0]
     light = lightness[None]
-    covariance = mean(light * ab) - mean(light) * mean(ab)
-    slope = covariance / (mean(light * light) - mean(light) ** 2 + epsilon)
-    return mean(mean(ab) - slope * mean(light)), mean(slope)
+    means = _window_means(torch.cat((light, light * light, ab, light * ab)), radius)
+    of_light, of_square, of_ab, of_product = means.split((1, 1, 2, 2))
+    slope = (of_product - of_light * of_ab) / (of_square - of_light**2 + epsilon)
+    return _window_means(torch.cat((of_ab - slope * of_light, slope)), radius).split(2)
+
+
+def _window_means(maps, radius):
+    """Means of the windows around every pixel, of what there is of them: (n, h, w), along one side after the other."""
+    wide = 2 * radius + 1
+    rows = F.avg_pool2d(maps[None], (1, wide), 1, (0, radius), count_include_pad=False)
+    return F.avg_pool2d(rows, (wide, 1), 1, (radius, 0), count_include_pad=False)[0]
 
 
 def interpolation(length, count, step=STRIDE, first=0, end=None):

@@ -26,12 +26,13 @@ from repro.colorizer.weights import (
     PRETRAINED,
     WeightsError,
     check_options,
+    folded,
     load_weights,
     photographs_seen,
     read_header,
 )
 from repro.network import MULTIPLE
-from repro.objectives import NAMES, REGRESSION_SCALE
+from repro.objectives import NAMES, REGRESSION_SCALE, gives_ab
 
 GAP = 3.0  # blocks of pixels are averaged until the small copy is this much smaller, and then it is interpolated
 LONGEST = 4  # the small copy's long side is at most so many times its short side
@@ -79,7 +80,7 @@ class Colorizer:
         network, header, _ = load_weights(path, bins)
         options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | given
         objective = header["objective"]
-        return cls(network.to(device), bins, objective, origin=str(path), header=header, **options)
+        return cls(folded(network).to(device), bins, objective, origin=str(path), header=header, **options)
 
     @torch.inference_mode()
     def predict(self, lightness):
@@ -101,7 +102,7 @@ class Colorizer:
         decoding_name = decoding or self.decoding
         if decoding_name not in DECODINGS:
             raise ValueError(f"no decoding {decoding_name!r}; there are {', '.join(DECODINGS)}")
-        if self.objective == "regression":
+        if gives_ab(self.objective):
             return output * REGRESSION_SCALE
         if decoding_name == "annealed":
             temperature = self.temperature if temperature is None else temperature
@@ -121,9 +122,9 @@ class Colorizer:
         """
         photo = _as_rgb8(photo)
         result = np.empty(photo.shape, np.uint8)
-        top, bottom, left, right = picture_in(photo) if self.as_scan else (0, len(photo), 0, photo.shape[1])
+        top, bottom, left, right = inside = self.inside(photo)
         picture, colored = (whole[top:bottom, left:right] for whole in (photo, result))
-        hints = hints_module.checked(hints, photo.shape, (top, bottom, left, right))
+        hints = hints_module.checked(hints, photo.shape, inside)
         if picture.size < photo.size:
             join(photo, torch.zeros(2, 1, 1), into=result)  # a frame has no colour
         self._colorize(picture, decoding, temperature, colored, hints)
@@ -140,29 +141,27 @@ class Colorizer:
         """
         if not 1 <= most <= len(self.bins):
             raise ValueError(f"most must be 1 to {len(self.bins)} colours, got {most}")
-        if self.objective == "regression":
+        if gives_ab(self.objective):
             raise ValueError(
                 "a regression predicts one colour and no distribution, so it has no alternatives; load another model, "
                 "such as rebalanced"
             )
         photo = _as_rgb8(photo)
-        top, bottom, left, right = picture_in(photo) if self.as_scan else (0, len(photo), 0, photo.shape[1])
+        top, bottom, left, right = inside = self.inside(photo)
         try:
             x, y = float(x), float(y)
         except (TypeError, ValueError):
             raise hints_module.HintError(f"the place must be two numbers, got {x!r}, {y!r}") from None
-        x, y = hints_module.within(x, y, photo.shape, (top, bottom, left, right), "the place")
+        x, y = hints_module.within(x, y, photo.shape, inside, "the place")
         picture = photo[top:bottom, left:right]
-        lightness = rgb8_to_lightness(self.small(picture))
-        shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
+        lightness, shown = self._shown(picture)
         place = hints_module.in_small(x, y, picture.shape[:2], lightness.shape)
-        logits = self.predict(shown[None, None])[0]
+        logits = self.predict(shown)[0]
         return hints_module.alternatives(logits, self.bins, lightness, place, most)
 
     def _colorize(self, photo, decoding, temperature, into, hints=()):
-        lightness = rgb8_to_lightness(self.small(photo))
-        shown = torch.from_numpy(stretch(lightness) if self.as_scan else lightness)
-        ab = self.predict_ab(shown[None, None], decoding, temperature)[0]
+        lightness, shown = self._shown(photo)
+        ab = self.predict_ab(shown, decoding, temperature)[0]
         if self.as_release and not (self.guided or hints):
             join(photo, as_release(ab), into=into, step=1)
             return
@@ -170,15 +169,26 @@ class Colorizer:
             ab = hints_module.repainted(ab, lightness, hints, photo.shape[:2], self.guided)
         join(photo, ab, torch.from_numpy(lightness) if self.guided or hints else None, into)
 
+    def inside(self, photo):
+        """Where the picture is in a photograph, without a scan's frame: (top, bottom, left, right) for slices."""
+        return picture_in(photo) if self.as_scan else (0, len(photo), 0, photo.shape[1])
+
+    def _shown(self, picture):
+        """Lightness of the small copy, (h, w) array, and what the network is shown of it, (1, 1, h, w) tensor."""
+        lightness = rgb8_to_lightness(self.small(picture))
+        return lightness, torch.from_numpy(stretch(lightness) if self.as_scan else lightness)[None, None]
+
     def small(self, photo):
         """The copy that the network is shown of a photograph: (H, W, 3) uint8 -> (h, w, 3) uint8."""
         return squashed(photo, self.short_side) if self.as_release else shrink(photo, self.short_side)
 
     def predict_ab(self, lightness, decoding=None, temperature=None):
         """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4), within UTMOST; else WeightsError."""
-        ab = self.decode(self.predict(lightness), decoding, temperature)
+        asked = torch.cat((lightness, lightness.flip(3))) if self.mirrored else lightness
+        ab = self.decode(self.predict(asked), decoding, temperature)
         if self.mirrored:
-            mirror = self.decode(self.predict(lightness.flip(3)), decoding, temperature).flip(3)
+            ab, mirror = ab.chunk(2)
+            mirror = mirror.flip(3)
             before = torch.cat((mirror[..., :1], mirror[..., :-1]), 3)  # value i is pixel 4 i + 3's, not 4 i's
             ab = (ab + 0.75 * before + 0.25 * mirror) / 2
         if not bool((ab.abs() < UTMOST).all()):

@@ -1,10 +1,9 @@
 """python -m repro hints: what true colours at a few places are worth, on photographs that no model has seen."""
 
-import json
 from pathlib import Path
 
-from repro.commands import fail
-from repro.commands.measure import read_set
+from repro.commands import fail, say
+from repro.commands.measure import sets_of
 
 
 def add(commands):
@@ -32,25 +31,20 @@ def measure_hints(options):
     from repro.datasets.sources import SourceError
     from repro.evaluation import hinted
     from repro.files import write_atomically
-    from repro.pages.records import quote_everywhere, run_description
+    from repro.pages.records import as_json, quote_everywhere, run_description
 
     out, rows, number = Path(options.out), [], {}
     try:
         model = Colorizer.load(options.weights)
-        for given in options.sets:
-            name, found, place = given.partition("=")
-            if not found:
-                raise ValueError(f"expected NAME=FOLDER, got {given!r}")
-            held_out = read_set(name, place, options.size, options.limit)
-            number[name] = len(held_out.names)
-            say = lambda line: print(line, flush=True)
+        for held_out in sets_of(options):
+            number[held_out.name] = len(held_out.names)
             rows += hinted.measure_hints(held_out, model, seed=options.seed, report=say)
     except (SourceError, WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
     card = {"name": Path(model.origin).stem, "description": model.description} if model.header else {}
     record = {"run": run_description(options.seed), "model": card | model.card(), "photographs": number}
     record |= {"patch_pixels": hinted.PATCH} | hinted.record_of(rows)
-    write_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
+    write_atomically(out, as_json(record))
     if out.resolve().parent == paths.RESULTS.resolve():
         quote_everywhere()
     print(f"written: {out}")

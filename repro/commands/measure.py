@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import json
 import sys
 from pathlib import Path
 
@@ -55,15 +54,11 @@ def measure_models(options):
         names = options.names and read_names(options.names)
         models |= otherwise_decoded(models, options.decode)
         classifiers = [open_classifier(name) for name in options.classifier]
-        for given in options.sets:
-            name, found, place = given.partition("=")
-            if not found:
-                raise ValueError(f"expected NAME=FOLDER, got {given!r}")
-            held_out = read_set(name, place, options.size, options.limit, names)
-            photographs[name] = held_out.names
+        for held_out in sets_of(options, names):
+            photographs[held_out.name] = held_out.names
             warn_of_seen_photographs(held_out, models)
             if options.scan_temperature:
-                scans[name] = scan_temperature(held_out.photos, models, report)
+                scans[held_out.name] = scan_temperature(held_out.photos, models, report)
             else:
                 rows += measure(held_out, models, classifiers, report)
     except (SourceError, ClassifierError, WeightsError, FileNotFoundError, ValueError) as error:
@@ -78,7 +73,7 @@ def write_record(out, models, photographs, rows, scans):
     from repro.evaluation.held_out import RECORDED_AS, differences, summary
     from repro.files import write_atomically
     from repro.pages.claims import update
-    from repro.pages.records import run_description
+    from repro.pages.records import as_json, run_description
 
     record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
     record["photographs"] = {name: len(names) for name, names in photographs.items()}
@@ -86,7 +81,7 @@ def write_record(out, models, photographs, rows, scans):
         record["temperature"] = scans
     else:
         record |= {"intervals": RECORDED_AS, "held_out": summary(rows), "differences": differences(rows)}
-    write_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
+    write_atomically(out, as_json(record))
     if rows:
         write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
     if out.resolve().parent == paths.RESULTS.resolve():
@@ -156,6 +151,15 @@ def _named(items, names, folder):
     kept = [item for item in items if names & ways(item)]
     say(f"{folder}: {len(kept)} photographs of the {len(names)} that the list names")
     return kept
+
+
+def sets_of(options, names=None):
+    """Each NAME=FOLDER of the command line as a `HeldOut`, one after the other.  Raises ValueError, SourceError."""
+    for given in options.sets:
+        name, found, place = given.partition("=")
+        if not found:
+            raise ValueError(f"expected NAME=FOLDER, got {given!r}")
+        yield read_set(name, place, options.size, options.limit, names)
 
 
 def read_set(name, folder, size=None, limit=None, names=None):

@@ -81,10 +81,11 @@ def followed(command, forecast):
 def keep(took):
     """Add what the stages took to what is known of earlier ones."""
     from repro.files import write_atomically
+    from repro.pages.records import as_json
 
     known = json.loads(STAGES.read_text()) if STAGES.exists() else {}
     if took and STAGES.parent.is_dir():
-        write_atomically(STAGES, (json.dumps(known | took, indent=1) + "\n").encode())
+        write_atomically(STAGES, as_json(known | took))
 
 
 def did_it_reproduce():

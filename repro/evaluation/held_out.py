@@ -11,6 +11,7 @@ import torch
 from repro.bins import ab_bins, nearest_bin
 from repro.color import rgb8_to_lab
 from repro.evaluation.intervals import bootstrap
+from repro.evaluation.paired import steps
 from repro.evaluation.raw_accuracy import LIMIT, auc_interval, by_colour
 from repro.evaluation.semantic import ask, match_classes, recolourings
 
@@ -55,11 +56,6 @@ def colorfulness(rgb8):
     return np.hypot(*deviation) + 0.3 * np.hypot(*mean)
 
 
-def steps(ab):
-    """How patchy colours are: mean distance in ab of neighbouring pixels of a picture (1, H, W, 2), ab units."""
-    return float(np.mean([float(ab.diff(dim=axis).norm(dim=-1).mean()) for axis in (1, 2)]))
-
-
 def ab_of(rgb8):
     """ab of pictures (N, H, W, 3) uint8: (N, H, W, 2) float32 tensor."""
     return torch.from_numpy(rgb8_to_lab(np.ascontiguousarray(rgb8))[..., 1:].copy())
@@ -100,7 +96,7 @@ class HeldOut:
                     "auc": 1 - float(error.mean()) / LIMIT, "pixels": error.numel(),
                     "auc_rebalanced": 1 - float((error * weight).sum() / weight.sum()) / LIMIT,
                     "rarity": float(weight.sum()),
-                    "psnr": float(peak[index]), "colorfulness": float(vivid[index]), "steps": steps(ab),
+                    "psnr": float(peak[index]), "colorfulness": float(vivid[index]), "steps": float(steps(ab)[0]),
                     BY_COLOUR: np.concatenate(by_colour(ab, self.ab[index][None], ab_bins())),
                 }
             )  # fmt: skip

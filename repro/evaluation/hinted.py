@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from repro.color import rgb8_to_lab
-from repro.colorizer.scans import picture_in
 from repro.evaluation.held_out import differences, summary
 from repro.examples import STRIDE
 
@@ -66,8 +65,7 @@ def without_network(model):
 def measure_hints(held_out, model, numbers=NUMBERS, seed=0, report=print):
     """Rows, as `held_out.measure` gives them, of "N hints" and of "N hints, no network" for each number N."""
     rng = np.random.default_rng(seed)
-    inside = lambda photo: picture_in(photo) if model.as_scan else None  # a frame stays gray
-    hints = [revealed(photo, max(numbers), rng, inside(photo)) for photo in held_out.photos]
+    hints = [revealed(photo, max(numbers), rng, model.inside(photo)) for photo in held_out.photos]  # a frame stays gray
     rows = []
     for name, colorizer in (("", remembering(model)), (", no network", without_network(model))):
         for number in numbers:

@@ -58,6 +58,11 @@ def resampled(statistic, units, level=0.95, resamples=2000, seed=0):
     return Interval(figure, float(found.std(ddof=1)), float(low), float(high))
 
 
+def students_t(freedom, level=0.95):
+    """How many standard errors an interval of that level reaches to each side, after Student's t."""
+    return float(stdtrit(min(freedom, 1e6), (1 + level) / 2))  # beyond, it is the normal distribution's
+
+
 def jackknife(figure, without, level=0.95):
     """The jackknife of a figure of N units (Quenouille 1956, Tukey 1958): each is left out once.
 
@@ -66,5 +71,5 @@ def jackknife(figure, without, level=0.95):
     """
     units = len(without)
     error = float(np.sqrt((units - 1) * np.var(without)))
-    reach = float(stdtrit(units - 1, (1 + level) / 2)) * error  # Student's t
+    reach = students_t(units - 1, level) * error
     return Interval(float(figure), error, float(figure) - reach, float(figure) + reach)

@@ -3,14 +3,14 @@
 Both methods are drawn together, so what makes a photograph easy or hard for both does not widen the interval.
 """
 
+import itertools
 import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 
-from repro.evaluation.intervals import Interval, bootstrap
+from repro.evaluation.intervals import Interval, bootstrap, students_t
 from repro.evaluation.raw_accuracy import auc_interval, by_colour
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "not distinguishable", "not tested"
@@ -42,6 +42,12 @@ def together(verdicts):
 # ---- ab maps: raw accuracy, vividness, evenness ----
 
 
+def steps(ab):
+    """How patchy colours are: mean distance in ab of neighbours, of maps (N, h, w, 2): (N,) float64, ab units."""
+    distances = [difference.norm(dim=-1).mean((1, 2)) for difference in (ab.diff(dim=1), ab.diff(dim=2))]
+    return torch.stack(distances).mean(0).double().numpy()
+
+
 @dataclass(frozen=True)
 class Coloured:
     """What a method made of N photographs.
@@ -59,9 +65,8 @@ class Coloured:
     def of(cls, predicted_ab, true_ab, bins):
         """Of maps (N, h, w, 2), ab units, h and w at least 2."""
         ab = predicted_ab.cpu().float()
-        steps = [difference.norm(dim=-1).mean((1, 2)) for difference in (ab.diff(dim=1), ab.diff(dim=2))]
         chroma = ab.norm(dim=-1).mean((1, 2)).double().numpy()
-        return cls(*by_colour(ab, true_ab, bins), chroma, torch.stack(steps).mean(0).double().numpy())
+        return cls(*by_colour(ab, true_ab, bins), chroma, steps(ab))
 
     def intervals(self, seed=0):
         """{"auc" and "auc_rebalanced": {mean, error, low, high}} over photographs."""
@@ -112,6 +117,37 @@ def share_leads(hits, pairs, seed=0):
     }
 
 
+def disagreements(hits, pair, seed=0):
+    """Whether judges differ over how far method A is ahead of B: {(C, D): figures} of every two judges.
+
+    hits: {judge: {method: (N,) bool}} on the same photographs.  pair: (A, B).  The figures: gap, {mean, error, low,
+    high} of A - B under C less A - B under D, all four drawn together; differ, the photographs where the step from B
+    to A does not do to C what it does to D; opposite, those of them where it helps one and harms the other.
+    """
+    one, other = pair
+    change = {judge: np.asarray(found[one], int) - found[other] for judge, found in hits.items()}
+    return {
+        (first, second): {
+            "gap": asdict(bootstrap(change[first] - change[second], seed=seed)),
+            "differ": int((change[first] != change[second]).sum()),
+            "opposite": int((change[first] * change[second] < 0).sum()),
+        }
+        for first, second in itertools.combinations(hits, 2)
+    }
+
+
+def disputed(first, second, most=3):
+    """The photographs over which two judges differ most: positions, opposite verdicts first.
+
+    first, second: of each judge (before, after), the `Answers` to two methods on the same photographs.
+    """
+    right = [(after.among == 0).astype(int) - (before.among == 0) for before, after in (first, second)]
+    surer = [after.certainty - before.certainty for before, after in (first, second)]
+    apart = np.flatnonzero(right[0] != right[1])
+    order = np.lexsort((-np.abs(surer[0] - surer[1])[apart], -np.abs(right[0] - right[1])[apart]))
+    return apart[order][:most]
+
+
 def layer_leads(found, over=("random", "k-means")):
     """{"network - start": {layer: {mean, error, low, high}}} of linear probes on the same layers and seeds.
 
@@ -153,7 +189,7 @@ def t_reach(sample, values):
         return 1.96 * math.sqrt(sample)
     seeds = float(np.var(values, ddof=1)) / len(values)
     freedom = (sample + seeds) ** 2 * (len(values) - 1) / seeds**2 if seeds else math.inf
-    return float(stats.t.ppf(0.975, min(freedom, 1e6))) * math.sqrt(sample + seeds)
+    return students_t(freedom) * math.sqrt(sample + seeds)
 
 
 def unpaired_lead(one, other):
@@ -164,6 +200,6 @@ def unpaired_lead(one, other):
     variances = np.array([error**2 for _, error, _ in (one, other)])
     error = math.sqrt(variances.sum())
     parts = sum(v**2 / (n - 1) for v, (_, _, n) in zip(variances, (one, other), strict=True))
-    reach = float(stats.t.ppf(0.975, variances.sum() ** 2 / parts if parts else math.inf)) * error
+    reach = students_t(variances.sum() ** 2 / parts if parts else math.inf) * error
     mean = one[0] - other[0]
     return Interval(mean, error, mean - reach, mean + reach)

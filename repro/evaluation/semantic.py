@@ -12,9 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
+from repro.encoder import EncoderError, Lite0Classifier, load_encoder
 from repro.evaluation import baselines
 from repro.evaluation.intervals import bootstrap
+
+CLASSES = Path(__file__).with_name("imagenet_classes.txt")  # ImageNet's 1,000, a line each, in their usual order
 
 
 class ClassifierError(Exception):
@@ -39,6 +43,8 @@ def open_classifier(name, trained=None):
 
     "hub:NAME"    a model of the Hugging Face Hub, or a folder of that layout, through transformers
     "timm:NAME"   a model of timm, if that is installed
+    "lite0"       EfficientNet-Lite0 (Tan and Le 2019), from the Python package that carries its weights;
+                  "lite0:PLACE" from a file or folder of them.  The encoder that comes along began with these weights
     "trained"     the one that `train_classifier` left in the folder `trained`
     Raises ClassifierError.
     """
@@ -47,11 +53,13 @@ def open_classifier(name, trained=None):
         return _from_hub(name, rest)
     if kind == "timm" and rest:
         return _from_timm(name, rest)
+    if kind == "lite0" and (rest or name == kind):
+        return _from_lite0(name, rest or "package")
     if name == "trained":
         if trained is None or not Path(trained).is_dir():
             raise ClassifierError("trained: there is no trained classifier yet; page 07 trains it")
         return _from_hub(name, str(trained))
-    raise ClassifierError(f"{name!r} names no classifier; use hub:NAME_OR_FOLDER, timm:NAME or trained")
+    raise ClassifierError(f"{name!r} names no classifier; use lite0, hub:NAME_OR_FOLDER, timm:NAME or trained")
 
 
 def _quiet_transformers():
@@ -111,8 +119,6 @@ def _from_timm(name, model_name):
         raise ClassifierError(
             f"{name} needs timm: .venv/bin/python -m pip install -c requirements.lock -e '.[timm]'"
         ) from error
-    from PIL import Image
-
     try:
         model = timm.create_model(model_name, pretrained=True).eval()
     except Exception as error:  # whatever the hub's client raises
@@ -129,6 +135,28 @@ def _from_timm(name, model_name):
 
     info = ImageNetInfo()
     return Classifier(name, tuple(info.label_descriptions()), logits)
+
+
+def _from_lite0(name, source):
+    model = Lite0Classifier()
+    try:
+        load_encoder(model, source, f"the classifier {name}")
+    except EncoderError as error:
+        raise ClassifierError(str(error)) from None
+    model.eval().to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def logits(photos):
+        """As the release measures itself: the middle 7/8 of the short side, enlarged or reduced to 224 pixels."""
+        size = photos.shape[2], photos.shape[1]
+        side = min(size) * 7 / 8
+        left, top = ((length - side) / 2 for length in size)
+        box = left, top, left + side, top + side
+        squares = [Image.fromarray(photo).resize((224, 224), Image.Resampling.BICUBIC, box) for photo in photos]
+        pixels = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
+        return torch.cat([model(part) for part in pixels.split(16)])  # no more in memory at once
+
+    return Classifier(name, tuple(CLASSES.read_text(encoding="utf-8").splitlines()), logits)
 
 
 # ---- a classifier of one's own ----

@@ -20,7 +20,14 @@ from repro.pages.learning import (
     receptive_field,
     training_curves,
 )
-from repro.pages.outcomes import accuracy_by_temperature, error_curves, intervals, layer_quality
+from repro.pages.outcomes import (
+    accuracy_by_temperature,
+    error_curves,
+    in_points,
+    intervals,
+    layer_quality,
+    winners_rows,
+)
 from repro.pages.photographs import halves, lightness_only, photographs
 from repro.pages.repaint import Repainter
 from repro.pages.show import COLORS, LINES, MARKERS, STYLE, new_figure, show, show_table, to_html, to_png
@@ -47,6 +54,7 @@ __all__ = [
     "halves",
     "hints_curves",
     "hints_rows",
+    "in_points",
     "intervals",
     "layer_quality",
     "layer_ratios",
@@ -63,4 +71,5 @@ __all__ = [
     "to_html",
     "to_png",
     "training_curves",
+    "winners_rows",
 ]

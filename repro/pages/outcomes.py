@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from repro.evaluation.paired import FAILS, HOLDS, verdict
 from repro.pages.show import COLORS, LINES, MARKERS, new_figure
 
 
@@ -57,6 +58,30 @@ def intervals(table, title, label="share"):
         axis.set(xlabel=label, yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.4, -0.7))
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     return figure
+
+
+def winners_rows(differences):
+    """Who is ahead of whom under which classifier: a table's header and rows, the intervals in points.
+
+    differences: {classifier: {"A - B": {mean, low, high}}}, shares.  A name stands where the whole interval is on its
+    side.
+    """
+    rows = []
+    for pair in next(iter(differences.values())):
+        found = [of_classifier[pair] for of_classifier in differences.values()]
+        rows.append([pair, *(f"{in_points(one)}  {winner(pair, one)}" for one in found)])
+    return ["difference", *(name.rsplit("/", 1)[-1] for name in differences)], rows
+
+
+def winner(pair, found):
+    """Whichever of the two of "A - B" an interval {low, high} is for; "open" if it leaves that open."""
+    one, other = pair.split(" - ")
+    return {HOLDS: one, FAILS: other}.get(verdict(found["low"], found["high"]), "open")
+
+
+def in_points(found):
+    """A difference of shares {mean, low, high} with its interval, in points."""
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * found[name] for name in ("mean", "low", "high")))
 
 
 def layer_quality(found, title, label):

@@ -8,7 +8,6 @@
 """
 
 import csv
-import json
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +21,7 @@ from repro.colorizer.weights import models_in, photographs_seen
 from repro.datasets.world import WorldSource
 from repro.evaluation.known_world import compare
 from repro.files import write_atomically
+from repro.pages.records import as_json
 
 PAGES = (
     "05_decoding", "06_raw_accuracy", "07_semantic_interpretability", "08_perceptual_realism",
@@ -58,8 +58,7 @@ def measure(report=print):
             report(f"{page}: {run_by_hand(page, places):.0f} s")
             _keep(Path(folder, f"scratch/metrics/{page}.json"), f"metrics/{page}.json")
     for name, file in models_in(paths.READY / "models").items():
-        found = json.dumps(_training(file), indent=1) + "\n"
-        write_atomically(_place(f"metrics/04_training/{name}.json"), found.encode())
+        write_atomically(_place(f"metrics/04_training/{name}.json"), as_json(_training(file)))
 
 
 def run_by_hand(page, places):

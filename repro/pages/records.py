@@ -77,7 +77,7 @@ def keep(name):
         record["stage_seconds"] = json.loads(timed.read_text())
     write_atomically(paths.RESULTS / f"{name}.png", picture.read_bytes())
     write_atomically(paths.RESULTS / "first.png", first.read_bytes())
-    write_atomically(paths.RESULTS / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
+    write_atomically(paths.RESULTS / f"{name}.json", as_json(record))
     quote_everywhere()
     return paths.RESULTS / f"{name}.json"
 

@@ -59,6 +59,12 @@ function render({ model, el }) {
   for (const name of ["png", "description"]) model.on("change:" + name, picture);
   model.on("change:value", place);
   picture();
+  const label = tries => {  // a colour picker beside it has a name for its text alone
+    const beside = el.closest(".jp-OutputArea-output")?.querySelectorAll("input[type=color]") ?? [];
+    for (const input of beside) input.setAttribute("aria-label", "pick a colour");
+    if (tries) setTimeout(() => label(tries - 1), 250);
+  };
+  label(20);
 }
 export default { render };
 """

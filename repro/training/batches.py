@@ -18,7 +18,7 @@ RESIDENT = 0.3  # of a GPU's free memory may be taken by photographs that stay t
 def windows(count, size, side, batch, seed, step):
     """The windows of a step: int64 (4, batch).
 
-    Which of `count` photographs, top and left corner of `side` pixels in its `size`, mirrored or not.
+    Its rows: which of `count` photographs; top and left of a window of `side` pixels in its `size`; mirrored or not.
 
     Every photograph is seen once an epoch, in an order of its own.
     """
@@ -60,7 +60,7 @@ def cut(photos, where, side):
 def shrunk(rgb8, side):
     """Squares (n, S, S, 3) uint8, array or tensor, to (n, side, side, 3), antialiased.
 
-    They stay as they are where S is `side`.
+    Squares of that side already are handed back as they are.
     """
     if rgb8.shape[1] == side:
         return rgb8
@@ -106,7 +106,7 @@ def check_size(photos, crop):
 def center_crops(photos, crop):
     """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8.
 
-    Raises as `training_crops`.
+    Raises ValueError where the photographs are smaller than the crop.
     """
     check_size(photos, crop)
     margin = (photos.shape[1] - crop) // 2

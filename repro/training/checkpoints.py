@@ -29,7 +29,7 @@ class CheckpointError(Exception):
 def photos_fingerprint(photos):
     """Short sha256 that tells one training set from another.
 
-    It is of an array's shape and 16 of its photographs (N, S, S, 3) uint8, or of shards' own sha256.
+    It is taken of an array's shape and 16 of its photographs, (N, S, S, 3) uint8, or is the shards' own.
     """
     if not is_array(photos):
         return photos.fingerprint()

@@ -165,7 +165,7 @@ class Run:
     def share(self, done):
         """The share of the training that is done after so many steps.
 
-        It is of the steps or, where the training has a time, of that; all processes get the same answer.
+        It counts steps or, where the training has a time, that time.  All processes get the same answer.
         """
         share = done / self.settings.steps
         if self.settings.minutes:

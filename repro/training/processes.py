@@ -22,7 +22,7 @@ PATIENCE = timedelta(minutes=10)  # for a process that does not answer: longer t
 def open_fabric(accelerator="auto"):
     """A Fabric for this process alone or, under torchrun, for its part of them all.
 
-    They speak by DDP: nccl on GPUs, gloo on processors.
+    The processes share their gradients by DDP, over nccl on GPUs and gloo on processors.
     """
     world, local = 1, 1
     if torch.distributed.is_torchelastic_launched():
@@ -57,7 +57,7 @@ def fastest_precision(precision, fabric):
 def bfloat16_speedup(rounds=3):
     """How many times faster a convolution is in bfloat16 on the processor.
 
-    It is of the network's kind, forward and backward.
+    The convolution is one as the network has them, timed forward and backward.
     """
     convolution = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
     features = torch.randn(8, 64, 32, 32).contiguous(memory_format=torch.channels_last).requires_grad_()

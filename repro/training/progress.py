@@ -38,7 +38,7 @@ class Progress:
     def add(self, step, loss, rate, share):
         """One step is done.
 
-        It has its loss, a scalar tensor, its learning rate, and the share of the training that is done with it.
+        loss: a scalar tensor.  rate: the learning rate.  share: of the training that is done with this step, 0..1.
         """
         self.waiting.append(loss.detach())
         self.step, self.rate, self.done = step, rate, self.done + 1
