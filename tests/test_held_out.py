@@ -21,12 +21,13 @@ from repro.colorizer import Colorizer, release
 from repro.colorizer.weights import MODELS, WeightsError, save_weights
 from repro.commands.measure import as_csv, open_models, read_names, read_set, warn_of_seen_photographs
 from repro.encoding import densify, soft_encode
+from repro.evaluation.choices import PRINTS, changes, compare_choices, faded
 from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psnr, steps, summary
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.evaluation.semantic import Classifier
 from repro.evaluation.temperature import divergence, scan_temperature
 from repro.objectives import Objective
-from repro.pages.temperatures import temperature_table
+from repro.pages.choices import choices_table, temperature_table
 
 
 def pictures(count=4, size=12, seed=0):
@@ -328,3 +329,50 @@ def test_the_scan_as_a_command(tmp_path, models, capsys):
     lines = temperature_table(record).splitlines()
     assert lines[2].startswith("| pets (4) | rebalanced | ") and "KL at T = 0.38" in lines[0]
     assert lines[0].count("|") == lines[2].count("|")
+
+
+# ---- choices at test time ----
+
+
+def test_a_change_that_helps_is_found(models):
+    """A network's photographs are made the truth with four fifths of its colours: chroma x 0.8 is then ahead.
+
+    A blend with a model of the same answers changes nothing, and neither does what is not used.
+    """
+    rebalanced = Colorizer.load(models / "rebalanced.safetensors")
+    photos = pictures(6, 32)
+    true = changes(rebalanced, {})["chroma x 0.8"]
+    held = HeldOut("pets", np.stack([true.colorize(photo) for photo in photos]), [str(number) for number in range(6)])
+    twin = Colorizer.load(models / "rebalanced.safetensors")
+    found = compare_choices(held, {"rebalanced": rebalanced, "twin": twin}, lambda line: None)["rebalanced"]["changes"]
+    assert found["chroma x 0.8"]["auc"]["low"] > 0
+    assert found["chroma x 0.8"]["auc"]["mean"] > found["chroma x 0.9"]["auc"]["mean"] > 0
+    assert found["chroma x 1.1"]["auc"]["high"] < 0
+    assert found["40% of twin"]["auc"]["mean"] == pytest.approx(0, abs=1e-3)
+    assert {"side 128", "guided", "mirrored", "as_scan", "temperature 1", PRINTS[False]} <= found.keys()
+    assert "temperature 0.38" not in found, "that is the model as it is"
+
+
+def test_faded_prints_are_gray_and_flat():
+    """L = 28 + .45 L: white becomes 73, and whatever had a colour has none."""
+    prints = faded(np.array([[[[255, 255, 255], [0, 0, 0], [255, 0, 0]]]], np.uint8))
+    lab = rgb8_to_lab(prints)[0, 0]
+    assert lab[:, 0] == pytest.approx([73, 28, 28 + 0.45 * 53.24], abs=0.3)
+    assert np.abs(lab[:, 1:]).max() < 0.1
+
+
+def test_choices_as_a_command(tmp_path, models, capsys):
+    """Every model has its block in the table; a regression has no temperature; both switches at once are refused."""
+    out = tmp_path / "found.json"
+    command = ["measure", f"pets={folder_of(tmp_path / 'photos')}", "--models", str(models), "--choices"]
+    with pytest.raises(SystemExit):
+        main([*command, "--scan-temperature", "--out", str(out)])
+    assert main([*command, "--out", str(out)]) == 0
+    record = json.loads(out.read_text())
+    changed = {name: found["changes"] for name, found in record["choices"]["pets"].items()}
+    assert changed.keys() == record["models"].keys()
+    assert not any(change.startswith("temperature") for change in changed["regression"])
+    assert not (tmp_path / "found.csv.gz").exists() and "held_out" not in record
+    lines = choices_table(record).splitlines()
+    assert lines[2].startswith("| `re") and "**as it comes along**" in lines[2]
+    assert len({line.count("|") for line in lines[:-2]}) == 1

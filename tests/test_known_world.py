@@ -9,7 +9,7 @@ from repro.colorizer import Colorizer
 from repro.datasets.world import INDEX, THINGS, expected_distribution, interior, mean_color, paint, shares
 from repro.decoding import annealed_mean
 from repro.encoding import soft_encode
-from repro.evaluation.known_world import average_outputs, compare, ideal_predictions
+from repro.evaluation.known_world import Comparison, average_outputs, compare, ideal_predictions, in_words
 from repro.examples import STRIDE
 from repro.objectives import REGRESSION_SCALE
 from repro.prior import rebalancing_weights
@@ -137,3 +137,16 @@ def test_ideal_predictions(scenes, bins, weights):
         mean_color(THINGS[things[0, 0, 0]]).tolist(), abs=1e-3
     )
     assert not torch.allclose(ideal["classification"], ideal["rebalanced"])
+
+
+def test_a_missed_goal_is_said_in_words():
+    """The furthest of three things decides; 8.0 ab units are still within the goal, 8.4 are not."""
+    away = lambda thing, *ab: Comparison(thing, (), np.zeros(2), np.array(ab), 500)
+    near, far = [away("car", 1.0, 0.0), away("door", 0.0, 8.0)], [away("apple", 5.88, 6.0)]
+    assert in_words("regression", near).startswith("Furthest from theory: door, by 8 ab units")
+    assert in_words("regression", near).endswith("reaches it.")
+    missed = in_words("regression", near + far)
+    assert "apple, by 8.4 ab units" in missed and "misses it" in missed
+    shares_off = [Comparison("jug", ("red", "gray"), np.array([0.7, 0.3]), np.array([0.58, 0.42]), 500)]
+    assert "jug, by 0.12 of its colours' shares" in in_words("classification", shares_off)
+    assert "misses it" in in_words("rebalanced", shares_off)

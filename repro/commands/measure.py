@@ -17,7 +17,8 @@ def add(commands):
         description="Measure models on folders of photographs: both AuC figures, PSNR, colourfulness and, where "
         "folders are classes that a classifier knows, its top-1; against gray and random colours. Writes the "
         "table with its intervals (.json) and every photograph's figures (.csv.gz).  With --scan-temperature: the "
-        "divergence and both AuC figures of each model with logits at every temperature (.json).",
+        "divergence and both AuC figures of each model with logits at every temperature (.json).  With --choices: what "
+        "each choice at test time does to them (.json); for photographs that validate, not for those held out.",
     )
     command.add_argument("sets", nargs="+", metavar="NAME=FOLDER", help="the photographs, classes as subfolders")
     command.add_argument(
@@ -34,7 +35,9 @@ def add(commands):
     command.add_argument("--size", type=int, metavar="PIXELS", help="of the squares; default: the shortest short side")
     command.add_argument("--limit", type=int, metavar="N", help="photographs of each set, at most")
     command.add_argument("--names", metavar="FILE", help="of the photographs that count, a name on each line")
-    command.add_argument("--scan-temperature", action="store_true", help="measure the temperature, not the pictures")
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument("--scan-temperature", action="store_true", help="measure the temperature, not the pictures")
+    instead.add_argument("--choices", action="store_true", help="measure each model with one option changed at a time")
     command.add_argument("--out", required=True, metavar="FILE.json")
     command.set_defaults(run=measure_models)
 
@@ -43,11 +46,12 @@ def measure_models(options):
     """Measure; returns the exit code, 1 with one line that says what is wrong."""
     from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
+    from repro.evaluation.choices import compare_choices
     from repro.evaluation.held_out import measure
     from repro.evaluation.semantic import ClassifierError, open_classifier
     from repro.evaluation.temperature import scan_temperature
 
-    out, rows, scans, photographs = Path(options.out), [], {}, {}
+    out, rows, found, photographs = Path(options.out), [], {}, {}
     report = lambda line: print(line, flush=True)
     try:
         models = open_models(options.models)
@@ -58,17 +62,20 @@ def measure_models(options):
             photographs[held_out.name] = held_out.names
             warn_of_seen_photographs(held_out, models)
             if options.scan_temperature:
-                scans[held_out.name] = scan_temperature(held_out.photos, models, report)
+                found[held_out.name] = scan_temperature(held_out.photos, models, report)
+            elif options.choices:
+                found[held_out.name] = compare_choices(held_out, models, report)
             else:
                 rows += measure(held_out, models, classifiers, report)
     except (SourceError, ClassifierError, WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
-    write_record(out, models, photographs, rows, scans)
+    section = {"temperature": found} if options.scan_temperature else {"choices": found}
+    write_record(out, models, photographs, rows, section)
     return 0
 
 
-def write_record(out, models, photographs, rows, scans):
-    """Write what was measured: `rows` of `measure`, or `scans` of `scan_temperature`; results/ is quoted anew."""
+def write_record(out, models, photographs, rows, section):
+    """Write what was measured: `rows` of `measure`, else another `section` of the record; results/ is quoted anew."""
     from repro import paths
     from repro.evaluation.held_out import RECORDED_AS, differences, summary
     from repro.files import write_atomically
@@ -77,10 +84,9 @@ def write_record(out, models, photographs, rows, scans):
 
     record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
     record["photographs"] = {name: len(names) for name, names in photographs.items()}
-    if scans:
-        record["temperature"] = scans
-    else:
-        record |= {"intervals": RECORDED_AS, "held_out": summary(rows), "differences": differences(rows)}
+    if rows:
+        section = {"intervals": RECORDED_AS, "held_out": summary(rows), "differences": differences(rows)}
+    record |= section
     write_atomically(out, as_json(record))
     if rows:
         write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))

@@ -15,6 +15,8 @@ from repro.encoding import soft_encode
 from repro.examples import STRIDE, to_example
 from repro.objectives import gives_ab
 
+GOALS = {"regression": 8.0, "classification": 0.1, "rebalanced": 0.1}  # of the furthest thing: ab units, shares
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -37,6 +39,16 @@ class Comparison:
         """Largest difference of a share; for regression, distance in ab units."""
         difference = self.learned - self.expected
         return float(np.linalg.norm(difference) if not self.colours else np.abs(difference).max())
+
+
+def in_words(objective, comparisons):
+    """Which thing is furthest from theory, how far, and whether that is within the goal: a sentence."""
+    furthest = max(comparisons, key=lambda comparison: comparison.error)
+    goal, unit = GOALS[objective], " ab units" if gives_ab(objective) else " of its colours' shares"
+    found = f"Furthest from theory: {furthest.thing}, by {furthest.error:.3g}{unit}. The goal is {goal:g} at most"
+    if furthest.error <= goal:
+        return f"{found}, and this training reaches it."
+    return f"{found}, and this training misses it; a longer one (train.steps) comes nearer."
 
 
 def average_outputs(colorizer, scenes, margin=STRIDE, batch=50):

@@ -46,7 +46,8 @@ class Evidence:
         if pair[::-1] != self.pair:
             return None
         theory = None if self.theory is None else -self.theory
-        return replace(self, pair=pair, mean=-self.mean, low=-self.high, high=-self.low, theory=theory)
+        mean, low, high = (0.0 - value for value in (self.mean, self.high, self.low))  # and no -0.0
+        return replace(self, pair=pair, mean=mean, low=low, high=high, theory=theory)
 
 
 def read_result(name):

@@ -11,8 +11,8 @@ import torch
 from repro import paths
 from repro.colorizer.weights import PRETRAINED
 from repro.files import write_atomically
+from repro.pages.choices import FIGURES, choices_table, temperature_table
 from repro.pages.hints import hints_table
-from repro.pages.temperatures import temperature_table
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
 
@@ -119,6 +119,8 @@ def _quoted(record, in_short):
         return hints_table(record)
     if "temperature" in record:
         return temperature_table(record)
+    if "choices" in record:
+        return choices_table(record)
     return held_out_table(record) if "held_out" in record else markdown_table(record)
 
 
@@ -151,7 +153,7 @@ def held_out_rows(results, section="held_out"):
 
 def _held_out_figures(results):
     """{figure: what a table calls it}, classifiers' answers among a collection's classes last."""
-    names = {"auc": "AuC", "auc_rebalanced": "rebalanced AuC", "psnr": "PSNR (dB)", "colorfulness": "colourfulness"}
+    names = dict(FIGURES)
     every = (figure for methods in results["held_out"].values() for found in methods.values() for figure in found)
     for figure in every:
         if figure.startswith("top1 of"):
@@ -260,8 +262,19 @@ def markdown_table(results):
             *rows,
             "",
             f"Here: {ours['photographs']} unseen {what} of {ours['pixels']} pixels; "
-            f"{samples:,} training samples for each model; minutes of training: {minutes}{whole}. "
-            f"Recorded {run['date']} on {run['hardware']}; "
+            f"{samples:,} training samples for each model; minutes of training: {minutes}{whole}."
+            f"{_furthest(results['training'])} Recorded {run['date']} on {run['hardware']}; "
             f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
         ]
     )
+
+
+def _furthest(training):
+    """How far from theory each training of the painted world ended, as a sentence; "" for photographs."""
+    unit = {"regression": " ab units"}
+    known = [
+        f"{name} {found['largest_error']:.3g}{unit.get(name, '')} ({found['worst_thing']})"
+        for name, found in training.items()
+        if "worst_thing" in found
+    ]
+    return f" The thing furthest from theory (mean colour, or a colour's share): {', '.join(known)}." if known else ""

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from repro.evaluation.known_world import GOALS
 from repro.kinds import OBJECTIVES
 from repro.pages.evidence import read_result
 
 HEADER = ["figure", "recorded", "this run", "range", "of what", "inside"]
-GOALS = {"regression": 8.0, "classification": 0.1, "rebalanced": 0.1}  # page 04: furthest thing, ab units and shares
 PHOTOGRAPHS = "the recorded run's 95 % interval over photographs"
 
 

@@ -1,5 +1,6 @@
-"""What `python -m repro measure --scan-temperature` found, as a table."""
+"""What `python -m repro measure` with --choices and with --scan-temperature found, as tables."""
 
+FIGURES = {"auc": "AuC", "auc_rebalanced": "rebalanced AuC", "psnr": "PSNR (dB)", "colorfulness": "colourfulness"}
 SHOWN = "0.38", "1"  # the paper's temperature and Caffe's, and the PyTorch release's
 
 
@@ -43,3 +44,30 @@ def temperature_table(results):
         f"Measured {run['date']} on {run['hardware']}; torch {run['torch']}."
     )
     return "\n".join([first, "|---" * len(header) + "|", *others, "", note])
+
+
+def choices_table(results):
+    """Each model's figures as it comes along, then what each change does to them, as Markdown."""
+    header = ["model", "changed", *FIGURES.values()]
+    rows = []
+    for models in results["choices"].values():
+        for name, found in models.items():
+            rows.append([f"`{name}`", "**as it comes along**", *_figures(found["as it is"], "{0:.1f}")])
+            rows += [
+                ["", what, *_figures(lead, "{0:+.1f} [{1:+.1f}, {2:+.1f}]")] for what, lead in found["changes"].items()
+            ]
+    first, *others = (f"| {' | '.join(row)} |" for row in (header, *rows))
+    run, number = results["run"], ", ".join(f"{count:,}" for count in results["photographs"].values())
+    note = (
+        f"Of {number} validation photographs; AuC in per cent. A change's cells are its figure less the model's as it "
+        "comes along, on the same photographs, with the 95 % interval. "
+        f"Measured {run['date']} on {run['hardware']}; torch {run['torch']}."
+    )
+    return "\n".join([first, "|---" * len(header) + "|", *others, "", note])
+
+
+def _figures(found, form):
+    """The cells of one row: each figure's mean, low and high in a format; empty where it was not measured."""
+    scale = lambda figure: 100 if figure.startswith("auc") else 1
+    ends = lambda figure: (scale(figure) * found[figure][name] for name in ("mean", "low", "high"))
+    return [form.format(*ends(figure)) if figure in found else "" for figure in FIGURES]
