@@ -49,7 +49,10 @@ REFERENCE = {  # a page of the reference: its title, what it tells, and its modu
     ),
 }
 NOTE = "*(Here a slider follows in JupyterLab: `make lab`. The picture above is its first state.)*"
-LIVE = '<div class="repro-live" data-page="{page}" data-demo="{demo}">\n\n{note}\n\n</div>'
+NEEDS = (
+    "*(Sliders follow that need JavaScript and a browser of 2021 or later. The picture above is their first state.)*"
+)
+LIVE = f'<div class="repro-live" data-page="{{page}}" data-demo="{{demo}}">\n\n{NEEDS}\n\n</div>'
 SCRIPTS = "\n".join(
     f'<script defer src="../_static/{name}.js"></script>' for name in ("live/{page}", "pointer", "live")
 )
@@ -91,7 +94,7 @@ def _place_of(page, source):
     """What stands for the sliders of a cell."""
     draw = re.search(r"slider_demo\(\s*(\w+)", source)
     demo = DEMOS.get(page, {}).get(draw[1]) if draw else None
-    return LIVE.format(page=page, demo=demo, note=NOTE) if demo else NOTE
+    return LIVE.format(page=page, demo=demo) if demo else NOTE
 
 
 def in_motion(glossary):

@@ -1,17 +1,23 @@
 """Guess the colour: what a class on its phones and the screen in front see, over real HTTP and in a browser."""
 
+import argparse
 import contextlib
+import re
 from io import BytesIO
 
 import httpx
 import numpy as np
 import pytest
 import torch
+import uvicorn
 from PIL import Image
 
+from repro import paths
 from repro.color import in_gamut, rgb8_to_lab
 from repro.colorizer import Colorizer
+from repro.commands import study
 from repro.datasets.world import WorldSource
+from repro.examples import to_example
 from repro.paths import READY
 from repro.study.guessing import Game, make_app, questions_of
 from repro.study.server import Limits
@@ -59,13 +65,17 @@ def joined(client):
 def test_a_question_is_where_the_network_is_undecided_and_tells_the_truth(questions, model, scenes):
     assert len(questions) == 3
     for question in questions:
-        shares = [p for *_, p in question.network]
-        assert 0.97 < sum(shares) <= 1.001 and max(shares) < 0.9
+        assert max(p for *_, p in question.network) < 0.9
         assert all(0.1 < at < 0.9 for at in question.place)
         with Image.open(BytesIO(question.coloured)) as image:
             photo = np.asarray(image)
         assert any(np.array_equal(photo, scene) for scene in scenes)
         x, y = (int(at * 64) for at in question.place)
+        logits = model.predict(to_example(photo[None])[0])[0, :, y // 4, x // 4]
+        shares = torch.softmax(logits.double(), 0)
+        drawn = {(round(float(a)), round(float(b))): p for (a, b), p in zip(model.bins, shares, strict=True)}
+        told = {(round(a), round(b)): p for a, b, p in question.network}
+        assert all(abs(told.get(place, 0) - p) < 6e-4 for place, p in drawn.items()) and sum(told.values()) > 0.98
         lab = rgb8_to_lab(photo[y, x][None])[0]
         assert np.abs(lab[1:] - question.truth).max() < 0.06
         with Image.open(BytesIO(question.gray)) as image:
@@ -181,6 +191,36 @@ def test_the_studys_limits_hold(serve):
     assert "http" not in page and "style=" not in page
 
 
+# ---- from the command line ----
+
+
+def command(*arguments):
+    parser = argparse.ArgumentParser()
+    study.add(parser.add_subparsers())
+    options = parser.parse_args(["study", "guess", "--port", "0", *arguments])
+    return options.run(options)
+
+
+def test_the_command_prints_a_link_for_phones_and_one_for_whoever_leads(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path / "outputs")
+    monkeypatch.setattr(paths, "SCRATCH", tmp_path / "scratch")
+    ran = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: ran.append(sockets[0].close()))
+    assert command("--photographs", "2") == 0 and len(ran) == 1
+    said = capsys.readouterr().out
+    phones, lead = re.search(r"open (http://127\.0\.0\.1:\d+/)\n", said), re.search(r"for you alone: (\S+)#(\S+)", said)
+    assert phones[1] == lead[1] and len(lead[2]) == 32 and "--host 0.0.0.0" in said
+    assert "2 photographs" in said and "nothing is written down" in said
+    for arguments, expected in (
+        (("--photographs", "0"), "expected at least 1 photograph to guess in, got 0"),
+        (("--weights", str(READY / "models/regression.safetensors")), "a regression has no distribution"),
+        (("--weights", str(tmp_path / "none.safetensors")), "none.safetensors"),
+    ):
+        assert command(*arguments) == 1
+        said = capsys.readouterr().err
+        assert said.startswith("error: ") and expected in said and said.count("\n") == 1
+
+
 # ---- in a browser ----
 
 
@@ -224,6 +264,33 @@ def test_a_phone_guesses_and_the_class_sees_its_map(browser, serve, questions):
         phone.wait_for_selector("#progress:has-text('Photograph 2 of 3, 0 guesses')")
         phone.wait_for_selector("#asking:not([hidden])")
     assert not errors
+
+
+@pytest.mark.browser
+def test_who_cannot_go_on_is_told_why(browser, serve):
+    """A forged address of the leading screen, no script at all, and one photograph that is asked again."""
+    game, client = serve()
+    address = str(client.base_url)
+    with contextlib.ExitStack() as stack:
+
+        def opened(address, **options):
+            context = browser.new_context(**options)
+            stack.callback(context.close)
+            page = context.new_page()
+            page.goto(address)
+            return page
+
+        forged = opened(f"{address}#nokey")
+        forged.wait_for_selector("#closed:not([hidden])")
+        assert "not the leading screen" in forged.inner_text("#reason") and forged.is_hidden("#before")
+        still = opened(address, java_script_enabled=False)
+        assert "needs JavaScript" in still.inner_text("#before")
+        game.questions = game.questions[:1]
+        lead = opened(f"{address}#{game.key}")
+        lead.click("#show")
+        lead.wait_for_selector("#photo[aria-label*='its own colours']")
+        lead.click("#next")
+        lead.wait_for_selector("#photo[aria-label*='gray']")
 
 
 @pytest.mark.browser

@@ -3,7 +3,7 @@
 // Each place keeps what it last drew in `element.live`, where tests/test_live.py compares it with the library.
 "use strict";
 (() => {
-  const {data, pointer} = window.reproLive;
+  const {data = {}, pointer} = window.reproLive || {};
 
   // ---- arrays ----
 
@@ -253,7 +253,8 @@
   const photograph = (pixels, [high, wide], title, height = 176, most = "100%") => {
     const canvas = element("canvas", {width: wide, height: high, role: "img", "aria-label": title});
     const context = canvas.getContext("2d"), image = context.createImageData(wide, high);
-    for (let i = 0; i < high * wide; i += 1) image.data.set([pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2], 255], 4 * i);
+    image.data.fill(255); // and so opaque
+    for (let i = 0, at = 0; i < 3 * high * wide; at += 1) for (let end = i + 3; i < end; i += 1, at += 1) image.data[at] = pixels[i];
     context.putImageData(image, 0, 0);
     const found = element("div", {class: "live-photo"}, element("div", {}, title), canvas);
     found.style.width = `min(${Math.round((height * wide) / high)}px, ${most})`;
@@ -443,6 +444,7 @@
             const place = {cx: x(Math.log10(counted[i])), cy: y(Math.log10(weights[i]))};
             svg.append(shape("circle", {...place, r: 4.7, fill: css(60, ...bins[i]), stroke: "#000"}));
           }
+          const legend = element("div", {class: "live-legend"}, "small dots: all seen bins; large discs: those under the brush");
           svg.setAttribute("aria-label", "Share and weight of the bins; those under the brush are large discs in their colours.");
           const result = {
             bins: chosen.length, seen: under.length, low: chosen.length ? Math.min(...heavy) : null, high: chosen.length ? Math.max(...heavy) : null,
@@ -453,7 +455,7 @@
             result.bins ? `weights ${share(result.low)} to ${share(result.high)}` : "no bin here",
             `${(100 * result.share).toFixed(2)}% of pixels, ${(100 * result.pull).toFixed(2)}% of the loss`,
           ];
-          return {title, parts: [svg], result};
+          return {title, parts: [legend, svg], result};
         },
       };
     },
@@ -562,8 +564,22 @@
   };
   const row = (pictures, side) => Object.entries(pictures).map(([name, pixels]) => photograph(pixels, side, name, 176, HALF));
 
+  // What a reader is told where a demonstration cannot go on; else undefined.
+  const missing = (page) => {
+    if (data[page] === null) return "This run's models cannot be moved without a kernel. In JupyterLab they can: make lab.";
+    if (!data[page]) return `The numbers of this demonstration could not be loaded. They lie in _static/live/${page}.js: copy the whole folder of the site.`;
+    if (!pointer) return "A script of this demonstration could not be loaded. It is _static/pointer.js: copy the whole folder of the site.";
+    return undefined;
+  };
   for (const root of document.querySelectorAll(".repro-live[data-demo]")) {
-    const {demo, page} = root.dataset;
-    if (data[page]) demonstrate(root, DEMOS[demo](data[page]));
+    const {demo, page} = root.dataset, reason = missing(page);
+    try {
+      if (reason) root.replaceChildren(element("p", {role: "status"}, reason));
+      else demonstrate(root, DEMOS[demo](data[page]));
+    } catch (error) {
+      const says = "This browser could not show the demonstration. Reload the page, or take a browser of 2021 or later";
+      root.replaceChildren(element("p", {role: "status"}, `${says} (it said: ${error.message}).`));
+      console.error(error);
+    }
   }
 })();

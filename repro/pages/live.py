@@ -36,8 +36,10 @@ LARGEST = 3 << 20  # bytes of logits that a page brings along, at most: a phone 
 def data_of(page, parameters=None):
     """The numbers of a page's demonstrations, ready for `script`: a dict.
 
-    parameters: with which the page was executed; else its own defaults.
-    Uses what the pipeline made; where it has not run, the small networks that come along, as the page by hand does.
+    parameters: with which the page was executed; else its own defaults.  Reads what the page reads with them: what
+    the pipeline made or, by hand, the small networks that come along.
+    None where the page's models answer with no distribution that a browser can decode.
+    Raises FileNotFoundError for a page of the pipeline whose outputs are gone.
     """
     return _DATA[page](parameters or {})
 
@@ -67,23 +69,14 @@ def as_half(logits):
     return (logits - logits.amax(1, keepdim=True)).half().numpy()
 
 
-def pipeline_ran():
-    """Whether the pipeline left all that the demonstrations show."""
-    needed = [
-        "prior.npz",
-        "data/test.json",
-        *(f"models/{name}.safetensors" for name in ("classification", "rebalanced")),
-    ]
-    return all((paths.OUTPUTS / name).exists() for name in needed)
-
-
-def shown():
+def shown(parameters):
     """Models {objective: Colorizer} and test photographs (N, S, S, 3) uint8 of pages 05 and 06."""
+    pipeline = parameters.get("pipeline", False)
     with contextlib.redirect_stdout(io.StringIO()):
-        models = trained_models(pipeline_ran())
-    photos = prepared_photographs("test", pipeline_ran()).photos
-    size = photos.shape[1] // 8 * 8
-    return models, np.ascontiguousarray(photos[:PHOTOGRAPHS, :size, :size])
+        models = trained_models(pipeline)
+    photos = prepared_photographs("test", pipeline).photos
+    size, most = photos.shape[1] // 8 * 8, min(PHOTOGRAPHS, parameters.get("photographs", PHOTOGRAPHS))
+    return models, np.ascontiguousarray(photos[:most, :size, :size])
 
 
 def _pointer(figure, *arguments, **options):
@@ -96,7 +89,7 @@ def _pointer(figure, *arguments, **options):
 
 
 def _prior_and_weights(parameters):
-    counted = np.load(paths.find("prior.npz", pipeline_ran(), "page 01"))
+    counted = np.load(paths.find("prior.npz", parameters.get("pipeline", False), "page 01"))
     figure, axis = figures.new_figure(width=4.0, height=3.6)
     axis.scatter(*ab_bins().T, c=figures.bin_colors(ab_bins()), s=26, marker="s")
     figures.ab_axes(axis)
@@ -122,7 +115,7 @@ def _soft_encoding(parameters):
 
 
 def _decoding(parameters):
-    models, photos = shown()
+    models, photos = shown(parameters)
     models = {name: model for name, model in models.items() if not (model.guided or model.mirrored or model.as_scan)}
     output = {name: _predicted(model, photos) for name, model in models.items()}
     asked = next((name for name in ("classification", "rebalanced") if name in output), None)
@@ -166,7 +159,7 @@ def _as_many_as_fit(output, telling):
 
 
 def _raw_accuracy(parameters):
-    models, photos = shown()
+    models, photos = shown(parameters)
     lightness, true_ab = to_example(photos)
     temperature = parameters.get("temperature", 0.38)
     predictions = {"gray": baselines.gray(true_ab), "random": baselines.random(true_ab, parameters.get("seed", 0))}

@@ -28,7 +28,7 @@ from repro.study.store import Refused
 FILES = {"/": ("guess.html", "text/html"), "/guess.js": ("guess.js", "text/javascript")}
 FILES |= {f"/{name}.css": (f"{name}.css", "text/css") for name in ("study", "guess")}
 RIM = 2  # outputs at the photograph's border where nothing is asked
-LEAST = 0.002  # of a probability that is drawn
+LEAST = 0.0005  # of a probability that is drawn
 
 
 @dataclass(frozen=True)

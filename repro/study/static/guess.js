@@ -24,20 +24,21 @@ class Refusal extends Error {
 async function ask(path, body) {
   for (let pause = 500; ; pause = Math.min(8000, 2 * pause)) {
     let reply = null;
+    const late = new AbortController(), timer = setTimeout(() => late.abort(), 20000);
     try {
       reply = await fetch(path, {
         method: body ? "POST" : "GET",
         cache: "no-store",
         headers: {...(token && {Authorization: `Bearer ${token}`}), ...(body && {"Content-Type": "application/json"})},
         body: body && JSON.stringify(body),
-        signal: AbortSignal.timeout(20000),
+        signal: late.signal,
       });
       if (reply.ok) {
         const content = path.startsWith("api/picture/") ? await reply.blob() : await reply.json();
         $("notice").textContent = "";
         return content;
       }
-    } catch { reply = null; } // no connection, or it broke off
+    } catch { reply = null; } finally { clearTimeout(timer); } // no connection, or it broke off
     if (reply && reply.status < 500 && reply.status !== 429) {
       const said = await reply.json().catch(() => ({}));
       throw new Refusal(reply.status, said.error || `the server answered ${reply.status}`);
@@ -48,7 +49,7 @@ async function ask(path, body) {
 }
 
 async function join() {
-  token = null;
+  token = question = null;
   token = (await ask("api/join", {})).token;
   kept.set(token);
 }
@@ -147,7 +148,7 @@ $("send").addEventListener("click", async () => {
   const wanted = chosen;
   await ask("api/guess", {number: question.number, choice: wanted}).then(show, () => {}); // the next look says what is open
 });
-for (const what of ["show", "next"]) $(what).addEventListener("click", async () => show(await ask("api/lead", {do: what})));
+for (const what of ["show", "next"]) $(what).addEventListener("click", () => ask("api/lead", {do: what}).then(show, () => {}));
 
 // ---- what stands on the screen ----
 
@@ -159,7 +160,7 @@ async function open(number) {
 }
 
 async function show(state) {
-  const fresh = !question || question.number !== state.number;
+  const fresh = !question || question.number !== state.number || (question.coloured && !state.shown);
   if (fresh) await open(state.number);
   sent = state.mine;
   if (fresh && sent !== null) chosen = sent;
@@ -172,6 +173,7 @@ async function show(state) {
   $("about").textContent = state.shown ? "The photograph in its own colours." : "What colour has the place in the ring?";
   if (!state.shown) drawPalette();
   else await answer(state.answer, counted);
+  $("before").hidden = true;
   $("game").hidden = false;
 }
 
@@ -201,9 +203,14 @@ async function play() {
   }
 }
 
+const reason = (error) => {
+  if (error.status === 401) return "This is not the leading screen of the server that runs now: open the address that it printed.";
+  if (error.status) return error.message;
+  return window.createImageBitmap ? "This page ran into an error; reload it." : "This browser is too old for this page: take one of 2021 or later.";
+};
 play().catch((error) => {
-  $("reason").textContent = error.status ? error.message : "This page ran into an error; reload it.";
-  $("game").hidden = true;
+  $("reason").textContent = reason(error);
+  $("before").hidden = $("game").hidden = true;
   $("closed").hidden = false;
   if (!error.status) throw error;
 });
