@@ -183,7 +183,7 @@ async function answer(found, counted) {
     drawPhoto(question.coloured, "The photograph in its own colours, with the ring");
   }
   const total = found.guesses.reduce((sum, [, , count]) => sum + count, 0);
-  $("class-says").textContent = `The class: ${counted}`;
+  $("class-says").textContent = `The class: ${counted}.`;
   drawMap("class-map", `Map of ${counted} over the ab plane`, found.guesses.map(([a, b, count]) => [a, b, count / total]), found.mean_of_guesses, found.truth);
   drawMap("network-map", "Map of the network's distribution over the ab plane", found.network, found.mean_of_network, found.truth);
   const ofClass = found.mean_of_guesses ? `The mean of all guesses is ${pair(found.mean_of_guesses)}, that` : "The mean";
