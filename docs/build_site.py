@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 
 import links
 
+from repro.pages.live import DEMOS, data_of, pointing, script
+
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = "04_training_rebalanced"  # of page 04's three runs, the one that is shown
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -49,10 +51,21 @@ REFERENCE = {  # a page of the reference: its title, what it tells, and its modu
     ),
 }
 NOTE = "*(Here a slider follows in JupyterLab: `make lab`. The picture above is its first state.)*"
+NEEDS = (
+    "*(Sliders follow that need JavaScript and a browser of 2021 or later. The picture above is their first state.)*"
+)
+LIVE = f'<div class="repro-live" data-page="{{page}}" data-demo="{{demo}}">\n\n{NEEDS}\n\n</div>'
+SCRIPTS = "\n".join(
+    f'<script defer src="../_static/{name}.js"></script>' for name in ("live/{page}", "pointer", "live")
+)
+MOVING = {"stride": "Stride", "dilation": "Dilation", "soft": "Soft encoding"}  # by name in docs/static/moving.js
 
 
 def executed(name, pages):
-    """The executed notebook of a page, as a dict, made ready for reading.  Raises FileNotFoundError."""
+    """The executed notebook of a page, as a dict, made ready for reading.  Raises FileNotFoundError.
+
+    A demonstration that goes on without a kernel (`repro.pages.live`) has its place, any other a note.
+    """
     path = pages / f"{TRAINED if name == '04_training' else name}.ipynb"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; run `make repro` first")
@@ -67,16 +80,47 @@ def executed(name, pages):
             cell["outputs"] = [o for o in outputs if WIDGET not in o.get("data", {})]
             cells.append(cell)
             if has_widget:
-                cells.append({"cell_type": "markdown", "id": f"w{len(cells)}", "metadata": {}, "source": [NOTE]})
+                cells.append(_text(f"w{len(cells)}", _place_of(name, "".join(cell["source"]))))
         else:
             cells.append(cell)
+    if name in DEMOS:
+        cells.append(_text("scripts", SCRIPTS.format(page=name)))
     return dict(notebook, cells=cells, metadata={"kernelspec": notebook["metadata"]["kernelspec"]})
 
 
-def opened(name, repository):
+def opened(repository, name):
     """A Markdown cell with the link that opens a page of a copy on GitHub without installing anything."""
-    text = f"[Open this page in Binder]({links.binder(repository, name)})"
-    return {"cell_type": "markdown", "id": "opened", "metadata": {}, "source": [text]}
+    return _text("opened", f"[Open this page in Binder]({links.binder(repository, name)})")
+
+
+def _text(name, source):
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": [source]}
+
+
+def _place_of(page, source):
+    """What stands for the sliders of a cell."""
+    draw = re.search(r"slider_demo\(\s*(\w+)", source)
+    demo = DEMOS.get(page, {}).get(draw[1]) if draw else None
+    return LIVE.format(page=page, demo=demo) if demo else NOTE
+
+
+def in_motion(glossary):
+    """The glossary with three of its words in motion at its end."""
+    places = [f'### {word}\n\n<div class="repro-live" data-moving="{name}"></div>' for name, word in MOVING.items()]
+    script = '<script defer src="../_static/moving.js"></script>'
+    return "\n\n".join([glossary, "## Three words in motion", *places, script]) + "\n"
+
+
+def write_demonstrations(static, pages):
+    """What the demonstrations need, into the site's folder of scripts: their data, and the picture to point at."""
+    (static / "live").mkdir()
+    for name in DEMOS:
+        path = pages / f"{name}.ipynb"
+        parameters = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("papermill", {}).get("parameters", {})
+        (static / f"live/{name}.js").write_text(script(name, data_of(name, parameters)), encoding="utf-8")
+    program, looks = pointing()
+    (static / "pointer.js").write_text(program, encoding="utf-8")
+    (static / "live.css").write_text((static / "live.css").read_text(encoding="utf-8") + looks, encoding="utf-8")
 
 
 def modules_of(room):
@@ -123,7 +167,7 @@ def gather(tree, pages):
     for name in names:
         page = executed(name, pages)
         if repository:
-            page["cells"].insert(1, opened(name, repository))
+            page["cells"].insert(1, opened(repository, name))
         text = json.dumps(page, ensure_ascii=False)
         (tree / f"notebooks/{name}.ipynb").write_text(text, encoding="utf-8")
     for name in exercises:
@@ -136,6 +180,9 @@ def gather(tree, pages):
         target = tree / place
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / place).is_dir() else shutil.copy)(ROOT / place, target)
+    write_demonstrations(tree / "docs/static", pages)
+    glossary = tree / "docs/glossary.md"
+    glossary.write_text(in_motion(glossary.read_text(encoding="utf-8")), encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     readme = links.with_links(readme, repository)
     readme = readme.replace("(notebooks/exercises)", "(notebooks/exercises/01_bins_and_weights.ipynb)")

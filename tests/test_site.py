@@ -5,6 +5,7 @@ Executing every page takes minutes and is tested elsewhere; here the pages come 
 
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from repro import paths
+from repro.pages.live import DEMOS
 
 PAGES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 BUILD = [sys.executable, str(paths.ROOT / "docs/build_site.py")]
@@ -53,7 +55,9 @@ def executed(tmp_path_factory):
 @pytest.fixture(scope="module")
 def site(executed, tmp_path_factory):
     out = tmp_path_factory.mktemp("site") / "html"
-    run = subprocess.run([*BUILD, "--pages", executed, "--out", out], capture_output=True, text=True)
+    places = {name: str(tmp_path_factory.mktemp(name.lower())) for name in ("REPRO_OUTPUTS", "REPRO_SCRATCH")}
+    command = [*BUILD, "--pages", executed, "--out", out]
+    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **places})
     assert run.returncode == 0, run.stderr
     assert "index.html" in run.stdout
     return out
@@ -100,6 +104,17 @@ def test_sliders_become_a_note_and_warnings_are_left_out(site):
     assert "Here a slider follows in JupyterLab" in text and "VBox(" not in text
     assert "a warning of this machine" not in text
     assert 'alt="A red dot"' in text
+
+
+def test_demonstrations_that_need_no_kernel_have_their_place_and_their_data(site):
+    for page, demos in DEMOS.items():
+        text = (site / f"notebooks/{page}.html").read_text()
+        assert re.findall(r'class="repro-live" data-page="(\w+)" data-demo="(\w+)"', text) == [
+            (page, demo) for demo in demos.values()
+        ]
+        for name in re.findall(r'<script defer src="([^"]+)"', text):
+            assert (site / "notebooks" / name).is_file()
+        assert (site / f"_static/live/{page}.js").stat().st_size < 6 << 20, "a phone loads it"
 
 
 def test_the_reference_says_what_the_code_says(site):
@@ -276,6 +291,39 @@ def test_a_browser_finds_no_fault(site, browser, scheme):
     context.close()
     assert not faults, "\n".join(dict.fromkeys(faults))
     assert requests and all(address.startswith(("file:", "data:")) for address in requests)
+
+
+@pytest.mark.browser
+def test_demonstrations_are_alive_from_the_file_system(site, browser):
+    """tests/test_live.py compares what they show with the library."""
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    for name, demos in DEMOS.items():
+        page.goto((site / f"notebooks/{name}.html").as_uri())
+        assert page.evaluate("[...document.querySelectorAll('.repro-live')].map((place) => Boolean(place.live))") == [
+            True for _ in demos
+        ]
+        assert "Sliders follow" not in page.inner_text("main")
+    context.close()
+
+
+@pytest.mark.browser
+def test_three_words_move_and_stand_still_for_whom_motion_hurts(site, browser):
+    frames = "[...document.querySelectorAll('[data-moving]')].map((place) => Number(place.dataset.frame))"
+    for motion in ("reduce", "no-preference"):
+        context = browser.new_context(reduced_motion=motion)
+        page = context.new_page()
+        page.goto((site / "docs/glossary.html").as_uri())
+        page.locator("[data-moving=dilation]").scroll_into_view_if_needed()
+        if motion == "reduce":
+            page.wait_for_timeout(1500)
+            assert page.evaluate(frames) == [0, 0, 0]
+            page.locator("[data-moving=dilation] button", has_text="Step").click()
+            assert page.evaluate(frames) == [0, 1, 0]
+            assert "Dilation 2: nine weights see a field of 5" in page.inner_text("[data-moving=dilation] p")
+        else:
+            page.wait_for_function("document.querySelector('[data-moving=dilation]').dataset.frame === '3'")
+        context.close()
 
 
 @pytest.mark.browser

@@ -1,4 +1,4 @@
-"""python -m repro study {serve,simulate,export,results}: the forced-choice study from the command line."""
+"""python -m repro study {serve,guess,simulate,export,results}: the forced-choice study from the command line."""
 
 import csv
 import io
@@ -20,12 +20,14 @@ def add(commands):
     actions = study.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, run, says in (
         ("serve", serve, "let people take part in a browser"),
+        ("guess", guess, "let a class guess colours on its phones, beside the network"),
         ("simulate", simulate, "fill a study with simulated raters"),
         ("export", export, "write the answers as CSV"),
         ("results", results, "print the share fooled of each method"),
     ):
         action = actions.add_parser(name, help=says, description=says.capitalize() + ".")
-        action.add_argument("--folder", metavar="DIR", help=f"of the study; default: {OF_PAGE_08}")
+        if run is not guess:
+            action.add_argument("--folder", metavar="DIR", help=f"of the study; default: {OF_PAGE_08}")
         _OPTIONS[name](action)
         action.set_defaults(run=_guarded(run))
 
@@ -47,12 +49,42 @@ def serve(options):
     address = options.public_url or link(listener)
     print(f"{len(study.photographs)} photographs, methods {', '.join(study.methods)}; answers: {path}")
     _print_link(address)
-    if options.host in ("127.0.0.1", "localhost", "::1") and not options.public_url:
-        print("only this machine can open it; for phones in the same network: --host 0.0.0.0")
+    _say_who_can_open(options)
     print(f"the table at any time: python -m repro study results --folder {shlex.quote(str(study.folder))}")
     print("stop with ctrl-c; every acknowledged answer is kept", flush=True)
     make_server(store, limits, names_of(options.host, options.public_url)).run(sockets=[listener])
     store.close()
+    return 0
+
+
+def guess(options):
+    """Let a class guess until it is stopped with ctrl-c; prints the phones' link and the leading screen's."""
+    from repro.colorizer import Colorizer, trained_models
+    from repro.colorizer.weights import WeightsError
+    from repro.datasets.sources import prepared_photographs
+    from repro.study.guards import names_of
+    from repro.study.guessing import Game, make_app, questions_of
+    from repro.study.server import Limits
+    from repro.study.serving import link, listen, server_of
+
+    try:
+        models = {"": Colorizer.load(options.weights)} if options.weights else trained_models()
+    except WeightsError as error:
+        raise ValueError(error) from None
+    model = next((model for model in models.values() if model.objective != "regression"), None)
+    model = model or next(iter(models.values()))  # which is told that it has no distribution
+    photos = prepared_photographs("test").photos[:100]
+    size = photos.shape[1] // 8 * 8
+    game = Game(questions_of(model, photos[:, :size, :size], options.photographs), options.raters)
+    limits = Limits(joins_per_minute=options.joins_per_minute, raters=options.raters)
+    listener = listen(options.host, options.port)
+    address = options.public_url or link(listener)
+    print(f"{len(game.questions)} photographs, asked of {model.description}; nothing is written down")
+    _print_link(address)
+    print(f"the leading screen, for you alone: {address}#{game.key}")
+    _say_who_can_open(options)
+    app = make_app(game, limits, names_of(options.host, options.public_url))
+    server_of(app).run(sockets=[listener])
     return 0
 
 
@@ -150,6 +182,11 @@ def _print_link(address):
     print(f"open {address}")
 
 
+def _say_who_can_open(options):
+    if options.host in ("127.0.0.1", "localhost", "::1") and not options.public_url:
+        print("only this machine can open it; for phones in the same network: --host 0.0.0.0", flush=True)
+
+
 def _guarded(run):
     """Turn what a person can mend into one line and exit code 1."""
 
@@ -167,6 +204,14 @@ def _guarded(run):
     return guarded
 
 
+def _address_options(action):
+    action.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets the whole network take part")
+    action.add_argument("--port", type=int, default=8765, help="default 8765; 0: any free one")
+    action.add_argument("--public-url", metavar="URL", help="the address to print, when a proxy stands before it")
+    action.add_argument("--raters", type=int, default=1000, help="close it to more than so many")
+    action.add_argument("--joins-per-minute", type=float, default=120, help="of all together, default 120")
+
+
 def _serve_options(action):
     action.add_argument(
         "--photographs",
@@ -182,12 +227,14 @@ def _serve_options(action):
         metavar="NAME",
         help=f"with --photographs: a model as `measure` takes it; may be given again; default: {', '.join(SHOWN)}",
     )
-    action.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets the whole network take part")
-    action.add_argument("--port", type=int, default=8765, help="default 8765; 0: any free one")
-    action.add_argument("--public-url", metavar="URL", help="the address to print, when a proxy stands before it")
-    action.add_argument("--raters", type=int, default=1000, help="close the study to more than so many")
-    action.add_argument("--joins-per-minute", type=float, default=120, help="of all together, default 120")
+    _address_options(action)
     _store_option(action)
+
+
+def _guess_options(action):
+    _address_options(action)
+    action.add_argument("--photographs", type=int, default=8, metavar="N", help="to guess in, default 8")
+    action.add_argument("--weights", metavar="FILE", help="the network beside the class; default: that of the pages")
 
 
 def _simulate_options(action):
@@ -212,6 +259,7 @@ def _store_option(action):
 
 _OPTIONS = {
     "serve": _serve_options,
+    "guess": _guess_options,
     "simulate": _simulate_options,
     "export": _export_options,
     "results": _rows_options,

@@ -90,13 +90,16 @@ def make_app(store, limits=None, names=None):
         Route("/api/answer", study.answer, methods=["POST"]),
         Route("/api/picture/{address}", study.picture),
     ]
-    handlers = {
-        HTTPException: _http_error, Refused: _refused, sqlite3.Error: _disk_error, ClientDisconnect: _gone,
-        Exception: _error,
-    }  # fmt: skip
-    app = Starlette(routes=routes, exception_handlers=handlers)
+    return guarded(Starlette(routes=routes, exception_handlers=handlers()), names)
 
-    async def guarded(scope, receive, send):
+
+def guarded(app, names):
+    """An ASGI application behind the study's limits.
+
+    Strangers and long headers are turned away, and every answer has HEADERS.
+    """
+
+    async def behind(scope, receive, send):
         async def send_with_headers(message):
             if message["type"] == "http.response.start":
                 named = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
@@ -105,7 +108,7 @@ def make_app(store, limits=None, names=None):
 
         await (_refusal(scope, names) or app)(scope, receive, send_with_headers)
 
-    return guarded
+    return behind
 
 
 def _refusal(scope, names):
@@ -147,7 +150,7 @@ class StudyEndpoints:
 
     async def join(self, request):
         """Take a rater in, who has agreed, and say where the sitting stands."""
-        body = await self._json(request)
+        body = await read_json(request, self.limits.body)
         if body.get("consent") is not True:
             raise HTTPException(422, "to take part, agree first: consent must be true")
         if not self.joins.take("all"):
@@ -168,7 +171,7 @@ class StudyEndpoints:
     async def answer(self, request):
         """Keep an answer; after practice pairs the rater is told what was right."""
         token = self._token(request)
-        answer = _read_answer(await self._json(request))
+        answer = _read_answer(await read_json(request, self.limits.body))
 
         def keep():
             recolored = self.store.answer(token, answer)  # told after practice pairs only
@@ -186,30 +189,35 @@ class StudyEndpoints:
         return Response(await run_in_threadpool(read), media_type="image/png")
 
     def _token(self, request):
-        """The token that came along, if it has not been used too often."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise Refused("stranger", "this study does not know you; reload the page to take part")
-        if not self.requests.take(token):
-            raise HTTPException(429, "too many requests; wait a moment", {"Retry-After": "1"})
-        return token
+        return read_token(request, self.requests)
 
-    async def _json(self, request):
-        """The body, a JSON object of at most `limits.body` bytes; another site's form cannot send this type."""
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise HTTPException(415, "the body must be application/json")
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self.limits.body:
-                raise HTTPException(413, f"the body is longer than {self.limits.body} bytes", {"Connection": "close"})
-        try:
-            content = json.loads(bytes(body))
-        except (ValueError, RecursionError):
-            raise HTTPException(400, "the body is not JSON") from None
-        if not isinstance(content, dict):
-            raise HTTPException(400, "the body must be a JSON object")
-        return content
+
+def read_token(request, allowance):
+    """The token that came along, if it has not been used too often."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Refused("stranger", "this study does not know you; reload the page to take part")
+    if not allowance.take(token):
+        raise HTTPException(429, "too many requests; wait a moment", {"Retry-After": "1"})
+    return token
+
+
+async def read_json(request, most):
+    """The body, a JSON object of at most `most` bytes; another site's form cannot send this type."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "the body must be application/json")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise HTTPException(413, f"the body is longer than {most} bytes", {"Connection": "close"})
+    try:
+        content = json.loads(bytes(body))
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "the body is not JSON") from None
+    if not isinstance(content, dict):
+        raise HTTPException(400, "the body must be a JSON object")
+    return content
 
 
 def _read_answer(body):
@@ -237,6 +245,14 @@ def _is_whole(value):
 
 def _is_number(value):
     return _is_whole(value) or isinstance(value, float)
+
+
+def handlers():
+    """What is answered where something is wrong: one line, JSON."""
+    return {
+        HTTPException: _http_error, Refused: _refused, sqlite3.Error: _disk_error, ClientDisconnect: _gone,
+        Exception: _error,
+    }  # fmt: skip
 
 
 def _say(status, message, headers=None):

@@ -65,8 +65,13 @@ def qr_code(address):
 
 def make_server(store, limits=None, names=None):
     """The uvicorn Server of a store; no access log, as that would keep addresses.  names: as for `make_app`."""
+    return server_of(make_app(store, limits, names))
+
+
+def server_of(app):
+    """The uvicorn Server of an application, with the study's limits of time and of connections."""
     config = uvicorn.Config(
-        make_app(store, limits, names),
+        app,
         http=PatientProtocol,
         ws="none",
         lifespan="off",
@@ -83,12 +88,12 @@ def make_server(store, limits=None, names=None):
 
 
 @contextlib.contextmanager
-def serving(store, host="127.0.0.1", port=0, limits=None):
+def serving(store, host="127.0.0.1", port=0, limits=None, make=make_app):
     """The study's address while the block runs; the server lives in a thread.  For notebooks and tests.
 
-    `with serving(store) as address: ...`
+    `with serving(store) as address: ...`  make: of the application, as `make_app` or `guessing.make_app`.
     """
-    listener, server = listen(host, port), make_server(store, limits, names_of(host))
+    listener, server = listen(host, port), server_of(make(store, limits, names_of(host)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
