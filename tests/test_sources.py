@@ -17,12 +17,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from repro import paths
 from repro.datasets import prepared as prepared_module
+from repro.datasets.folder import _limits, unit_hash
 from repro.datasets.photographs import PhotoError, is_colorful
 from repro.datasets.sources import (
     IMAGENETTE_CLASSES,
@@ -76,13 +77,14 @@ def test_hash_split_is_disjoint_complete_and_about_80_10_10(tmp_path):
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.sets(st.text("abcé0", min_size=1, max_size=6), min_size=40, max_size=60), st.randoms())
+@given(st.sets(st.text("abcé0", min_size=1, max_size=6), min_size=100, max_size=120), st.randoms())
 def test_hash_split_does_not_depend_on_order_or_on_other_photographs(stems, order):
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         files = {f"{stem}.png": number for number, stem in enumerate(sorted(stems))}
         shuffled = list(files.items())
         order.shuffle(shuffled)
         first, second = FolderSource(write(one, files)), FolderSource(write(other, dict(shuffled[5:])))
+        assume(min(len(source._names[split]) for source in (first, second) for split in ("val", "test")) > 4)
         placed = {item: split for split in SPLITS for item in first._names[split]}
         assert sorted(placed) == sorted(files) and sum(map(len, first._names.values())) == len(files)
         for split in SPLITS:
@@ -91,12 +93,30 @@ def test_hash_split_does_not_depend_on_order_or_on_other_photographs(stems, orde
 
 def test_hash_split_is_the_same_on_every_machine(tmp_path):
     """Written down once: a change would move photographs of users from test to train."""
-    names = names_by_split(FolderSource(write(tmp_path, {f"{number}.png": number for number in range(30)})))
-    assert names["val"] == ["9.png"] and names["test"] == ["23.png", "27.png", "5.png"]
+    names = names_by_split(FolderSource(write(tmp_path, {f"{number}.png": number for number in range(50)})))
+    assert names["val"] == ["3.png", "32.png", "35.png", "9.png"]
+    assert names["test"] == ["23.png", "27.png", "31.png", "41.png", "49.png", "5.png"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sets(st.text("abcé0", min_size=1, max_size=6), min_size=20, max_size=40))
+def test_a_box_of_few_photographs_leaves_enough_to_validate_and_to_test(stems):
+    """Whatever their names, page 08's study has the four photographs that it needs."""
+    with tempfile.TemporaryDirectory() as folder:
+        names = names_by_split(FolderSource(write(folder, {f"{stem}.png": i for i, stem in enumerate(sorted(stems))})))
+    assert sorted(sum(names.values(), [])) == sorted(f"{stem}.png" for stem in stems)
+    assert len(names["val"]) >= 4 and len(names["test"]) >= 4 and len(names["train"]) >= len(stems) / 2
+
+
+def test_limits_by_hand():
+    """Twenty photographs whose hashes all lie below .5: the last four are tested on, the four before them validate."""
+    places = [number / 40 for number in range(20)]
+    assert _limits(places) == (places[12], places[16])
+    assert _limits(places[:19]) == (0.8, 0.9), "fewer cannot spare so many"
+    assert _limits([number / 100 for number in range(100)]) == (0.8, 0.9)
 
 
 def test_accents_spelled_in_two_ways_are_one_name():
-    from repro.datasets.folder import unit_hash
 
     assert unit_hash("\u00e9.jpg") == unit_hash("e\u0301.jpg")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
@@ -13,6 +14,8 @@ from repro.datasets.photographs import read_photo
 SPLITS = ("train", "val", "test")
 _VAL_OF_TRAIN = 0.05  # carved out of train/ where a folder brings no third split
 _TRAIN, _TRAIN_AND_VAL = 0.8, 0.9  # of a folder that brings no splits: 80 % train, 10 % val, 10 % test
+_FEWEST = 4  # photographs of val and of test by that rule: with fewer, page 08's study has nothing to ask
+_SMALL = 20  # photographs: a smaller folder cannot spare so many
 
 
 class SourceError(Exception):
@@ -68,12 +71,29 @@ def spread(items):
 # ---- any folder ----
 
 
+def _limits(places):
+    """Below which hash a photograph is of train, and below which of val: by 80 / 10 / 10, or lower if that leaves few.
+
+    places: the different hashes, in order.
+    """
+    limits, end = [], len(places)
+    for limit in (_TRAIN_AND_VAL, _TRAIN):
+        first = bisect_left(places, limit)
+        if end - first < _FEWEST and len(places) >= _SMALL:
+            first = end - _FEWEST
+            limit = places[first]
+        limits.append(limit)
+        end = min(first, end)
+    return limits[1], limits[0]
+
+
 class FolderSource(Source):
     """Any tree of photographs; the first subfolder under a split's root is a photograph's class.
 
     root/train, root/val, root/test    taken as they are
     root/train and one of the others   that one is test, and 5 % of train/ become val
-    anything else                      80 / 10 / 10, by a hash of each photograph's name under root
+    anything else                      80 / 10 / 10, by a hash of each photograph's name under root; of 20
+                                       photographs and more, val and test get four each at least
 
     held_out=N changes the second row, to the paper's use of ImageNet: all of train/ is train, and val and test
     are drawn from the other folder, N photographs each or half of it, with the classes as even as they can be.
@@ -164,10 +184,11 @@ class FolderSource(Source):
             by_split[split] = kept
 
     def _split_by_hash(self, names):
+        place_of = {name: unit_hash(self._original[name]) for name in names}
+        train, train_and_val = _limits(sorted(set(place_of.values())))
         by_split = {split: [] for split in SPLITS}
-        for name in names:
-            place = unit_hash(self._original[name])
-            by_split["train" if place < _TRAIN else "val" if place < _TRAIN_AND_VAL else "test"].append(name)
+        for name, place in place_of.items():
+            by_split["train" if place < train else "val" if place < train_and_val else "test"].append(name)
         return by_split
 
     def _class_of(self, name):
