@@ -17,6 +17,8 @@ from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
 
 import links
+import translate
+from translate import NOTE
 
 from repro.pages.live import DEMOS, data_of, pointing, script
 
@@ -50,7 +52,6 @@ REFERENCE = {  # a page of the reference: its title, what it tells, and its modu
         "evaluation",
     ),
 }
-NOTE = "*(Here a slider follows in JupyterLab: `make lab`. The picture above is its first state.)*"
 NEEDS = (
     "*(Sliders follow that need JavaScript and a browser of 2021 or later. The picture above is their first state.)*"
 )
@@ -145,12 +146,13 @@ def reference(title, tells, modules):
     return "\n\n".join([f"# {title}", tells, *parts]) + "\n"
 
 
-def contents(pages, exercises):
+def contents(pages, exercises, translations):
     """README's tables of contents, for Sphinx."""
     lines = []
     for caption, documents in (
         ("Pages", pages),
         ("Exercises", exercises),
+        ("In other languages", translations),
         ("Library", [f"reference/{name}" for name in REFERENCE]),
         ("More", DOCUMENTS),
     ):
@@ -170,6 +172,11 @@ def gather(tree, pages):
             page["cells"].insert(1, opened(repository, name))
         text = json.dumps(page, ensure_ascii=False)
         (tree / f"notebooks/{name}.ipynb").write_text(text, encoding="utf-8")
+    for language, name in translate.known():
+        page = translate.translated(executed(name, pages), translate.read(language, name))
+        (tree / f"notebooks/{language}").mkdir(exist_ok=True)
+        text = json.dumps(page, ensure_ascii=False)
+        (tree / f"notebooks/{language}/{name}.ipynb").write_text(text, encoding="utf-8")
     for name in exercises:
         shutil.copy(ROOT / f"notebooks/exercises/{name}.ipynb", tree / "notebooks/exercises")
     (tree / "reference").mkdir()
@@ -187,6 +194,7 @@ def gather(tree, pages):
     readme = links.with_links(readme, repository)
     readme = readme.replace("(notebooks/exercises)", "(notebooks/exercises/01_bins_and_weights.ipynb)")
     listed = [f"notebooks/{n}" for n in names], [f"notebooks/exercises/{n}" for n in exercises]
+    listed = (*listed, [f"notebooks/{language}/{n}" for language, n in translate.known()])
     (tree / "README.md").write_text(readme + contents(*listed), encoding="utf-8")
     teaching = tree / "docs/teaching.md"
     text = teaching.read_text(encoding="utf-8")
@@ -195,8 +203,13 @@ def gather(tree, pages):
     )
 
 
-def accessible(html):
-    """What the theme leaves out: headings say their level, and what scrolls sideways can be reached by keyboard."""
+def accessible(html, folder=""):
+    """What the theme leaves out: headings say their level, and what scrolls sideways can be reached by keyboard.
+
+    folder: of the page; if it is a language's, the page's own text says so.
+    """
+    if folder in {language for language, _ in translate.known()}:
+        html = re.sub(r"<article\b", f'<article lang="{folder}"', html, count=1)
     html = html.replace('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">')
     return re.sub(r'<(pre|div class="(?:math|table-wrapper)[^"]*")>', r'<\1 tabindex="0">', html)
 
@@ -211,7 +224,7 @@ def build(pages, out):
         code = build_main(["-q", "-W", "--keep-going", "-c", str(tree / "docs"), "-b", "html", str(tree), str(html)])
         if code == 0:
             for page in html.rglob("*.html"):
-                page.write_text(accessible(page.read_text(encoding="utf-8")), encoding="utf-8")
+                page.write_text(accessible(page.read_text(encoding="utf-8"), page.parent.name), encoding="utf-8")
             shutil.copy(html / "README.html", html / "index.html")
             shutil.rmtree(out, ignore_errors=True)
             shutil.copytree(html, out, ignore=shutil.ignore_patterns(".doctrees", ".buildinfo"))
@@ -225,7 +238,7 @@ def main():
     options = parser.parse_args()
     try:
         code = build(options.pages, options.out)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, translate.TranslationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if code == 0:

@@ -14,11 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
-from build_site import NOTE, ROOT, executed
+from build_site import ROOT, executed
 from jinja2 import DictLoader, pass_context
 from nbconvert import SlidesExporter
 from pygments.formatters import HtmlFormatter
 from rendering import as_html
+from translate import NOTE
 
 FULL = 420  # letters of text beside which a picture no longer fits
 SKIPPED = ("Check", "Exercises")  # sections that begin so: for the reader of a page, not for a room

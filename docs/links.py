@@ -47,8 +47,8 @@ def with_links(readme, repository):
     block = (
         "<!-- docs/links.py -->\n"
         f"Without installing anything: [mybinder.org]({binder(repository)}) builds what `.binder/` says (the first "
-        f"time takes some minutes); [Colab]({colab(repository)}) opens [docs/colab.ipynb](docs/colab.ipynb), which sets "
-        "everything up.\n<!-- end -->\n"
+        f"time takes some minutes); [Colab]({colab(repository)}) opens [docs/colab.ipynb](docs/colab.ipynb), which "
+        "sets everything up.\n<!-- end -->\n"
     )
     readme = EXPLAINED.sub("The same", BLOCK.sub(lambda _: block, readme))
     return re.sub(rf"(?<=git\+https://github\.com/){SLUG.pattern}", repository, readme)

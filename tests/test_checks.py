@@ -17,6 +17,7 @@ from repro import decoding, encoding, paths
 from repro.__main__ import main
 from repro.checks import cases, check, grade, tally
 from repro.checks import notebooks as exercises
+from repro.checks.course import CODE_POINTS, TEXT_POINTS
 from repro.checks.exercises import EXERCISES, sheet
 from repro.evaluation import raw_accuracy
 from repro.prior import rebalancing_weights, smooth
@@ -390,6 +391,42 @@ def test_the_export_for_nbgrader(course):
         graded |= {mark["grade_id"] for mark in marks if mark["grade"] and not mark["solution"]}
         replies += sum(mark["grade"] and mark["solution"] for mark in marks)
     assert graded == {f"check_{name}" for name in EXERCISES} and replies == 44
+
+
+# ---- the rubric ----
+
+
+RUBRIC = (paths.ROOT / "docs/teaching.md").read_text(encoding="utf-8").split("## A rubric")[1].split("\n## ")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "points"), re.findall(r"^\| `(\w+)` \| (.*) \| ([\d. to]+) \|$", RUBRIC, re.M)
+)
+def test_the_rubric_gives_the_points_that_the_checks_give(name, told, points):
+    """Over the three seeds that it was written with."""
+    (mistake,) = (made for sentence, made in EXERCISES[name].mistakes.items() if sentence.startswith(told))
+    mistake = mistake[0] if isinstance(mistake, tuple) else mistake
+    found = [grade(named(name, mistake), sheet(name, seed), 5) for seed in (11, 12, 13)]
+    least, *most = map(float, points.split(" to "))
+    assert (min(found), max(found)) == (least, *(most or [least]))
+
+
+def test_the_rubric_has_a_row_for_every_question_and_the_checks_points():
+    assert (
+        f"**Functions: {CODE_POINTS} points.**" in RUBRIC and f"**Answers in words: {TEXT_POINTS} points,**" in RUBRIC
+    )
+    rows = [
+        (kind, number, int(place)) for kind, number, place in re.findall(r"^\| (\w+) (\d\d), (\d) \|", RUBRIC, re.M)
+    ]
+    asked = []
+    for path in exercises.sources():
+        kind, number = "Exercise", path.name[:2]
+        for cell in exercises.read(path)["cells"]:
+            page = re.match(r"## \[Page (\d\d)", exercises.text(cell))
+            kind, number = ("Page", page[1]) if page else (kind, number)
+            if exercises.tag(cell) == "question":
+                asked.append((kind, number, int(re.match(r"\*\*(\d)", exercises.text(cell))[1])))
+    assert rows == asked and len(rows) == 44
 
 
 # ---- which mistakes a class has met ----

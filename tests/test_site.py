@@ -140,6 +140,14 @@ def test_the_reference_says_what_the_code_says(site):
     assert not re.search(r"\\[*_|`]", together) and 'href="#repro.encoding.soft_encode"' in together
 
 
+def test_a_page_in_german_stands_beside_the_others(site):
+    text = (site / "notebooks/de/00_start_here.html").read_text()
+    assert (
+        '<article lang="de"' in text and "Die Daten: eine gemalte Welt" in text and "Hier folgt in JupyterLab" in text
+    )
+    assert '<html class="no-js" lang="en"' in text and 'lang="de"' not in (site / "index.html").read_text()
+
+
 def test_links_between_documents_lead_somewhere(site):
     broken = []
     for path in documents(site):
