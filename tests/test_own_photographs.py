@@ -10,6 +10,7 @@ from PIL import Image
 
 from repro import paths
 from repro.__main__ import main
+from repro.commands.data import NONE
 from repro.datasets.advice import advice, listing
 from repro.datasets.sources import SPLITS, FolderSource, SourceError, VocSource, load_prepared, prepare
 
@@ -131,9 +132,9 @@ def test_the_pipelines_listing_follows_the_folders_that_the_settings_name(tmp_pa
     look = ["data", "--params", str(params), "--list", str(tmp_path / "seen")]
     assert main([*look, "--source", "folder"]) == 0
     assert (tmp_path / "seen/data.txt").read_text() == listing(root)
-    assert (tmp_path / "seen/unseen.txt").read_text() == (tmp_path / "seen/legacy.txt").read_text() == ""
+    assert (tmp_path / "seen/unseen.txt").read_text() == (tmp_path / "seen/legacy.txt").read_text() == NONE
     assert main(look) == 0, "the painted world reads no folder"
-    assert (tmp_path / "seen/data.txt").read_text() == ""
+    assert (tmp_path / "seen/data.txt").read_text() == NONE
 
 
 def test_a_relative_folder_starts_in_the_projects_folder_and_an_options_where_it_is_given(

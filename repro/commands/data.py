@@ -5,6 +5,8 @@ from pathlib import Path
 from repro import paths
 from repro.commands import fail, read_settings, say
 
+NONE = "no photographs\n"  # a list of none: DVC warns of each empty file
+
 
 def add(commands):
     """Add the command to the parser of python -m repro."""
@@ -108,7 +110,7 @@ def _list(settings, out):
     }
     for name, folder in folders.items():
         known = listing(paths.given(folder)) if folder and "://" not in folder else folder
-        write_atomically(out / f"{name}.txt", known.encode("utf-8", "surrogateescape"))
+        write_atomically(out / f"{name}.txt", (known or NONE).encode("utf-8", "surrogateescape"))
     return 0
 
 
