@@ -34,20 +34,21 @@ class Refusal extends Error {
 async function ask(path, body) {
   for (let attempt = 0; ; attempt += 1) {
     let reply = null;
+    const late = new AbortController(), timer = setTimeout(() => late.abort(), 20000);
     try {
       reply = await fetch(path, {
         method: body ? "POST" : "GET",
         cache: "no-store",
         headers: {...(token && {Authorization: `Bearer ${token}`}), ...(body && {"Content-Type": "application/json"})},
         body: body && JSON.stringify(body),
-        signal: AbortSignal.timeout(20000),
+        signal: late.signal,
       });
       if (reply.ok) {
         const content = path.startsWith("api/picture/") ? await reply.blob() : await reply.json();
         $("notice").textContent = "";
         return content;
       }
-    } catch { reply = null; }  // no connection, or it broke off
+    } catch { reply = null; } finally { clearTimeout(timer); }  // no connection, or it broke off
     if (reply && reply.status < 500 && reply.status !== 429 && reply.status !== 425) {
       const said = await reply.json().catch(() => ({}));
       throw new Refusal(reply.status, said.error || `the server answered ${reply.status}`);
