@@ -131,6 +131,23 @@ def test_a_page_brings_no_more_than_a_phone_loads(by_hand, monkeypatch):
     assert np.array_equal(*telling)
 
 
+def test_a_page_shows_what_it_was_executed_with(by_hand, monkeypatch, tmp_path):
+    """A page of the pipeline never shows other networks than its own, and fewer photographs where it had fewer."""
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path)
+    for page in ("01_gamut_and_prior", "05_decoding", "06_raw_accuracy"):
+        with pytest.raises(FileNotFoundError, match="make repro"):
+            live.data_of(page, {"pipeline": True})
+    (tmp_path / "models").mkdir()
+    shutil.copy(paths.READY / "models/rebalanced.safetensors", tmp_path / "models")
+    shutil.copytree(paths.SCRATCH / "data", tmp_path / "data")
+    data = live.data_of("05_decoding", {"pipeline": True, "photographs": 3, "temperature": 0.5})
+    assert list(data["models"]) == ["rebalanced"] and data["asked"] == "rebalanced" and data["temperature"] == 0.5
+    assert len(data["photos"]) == len(data["pictures"]) == 3
+    shutil.copy(paths.READY / "models/regression.safetensors", tmp_path / "models")
+    (tmp_path / "models/rebalanced.safetensors").unlink()
+    assert live.data_of("05_decoding", {"pipeline": True}) is None, "a regression has no distribution"
+
+
 # ---- in a browser ----
 
 
