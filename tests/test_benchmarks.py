@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import coverage
+from benchmarks import coverage, server
 from benchmarks.__main__ import THEMES, main, table
 from benchmarks.fuzz import Outcome, checked_again, damaged, fuzz, try_files, whole_files
 from benchmarks.measure import Figure, best_seconds, peak_growth
@@ -32,6 +32,24 @@ def test_an_unknown_name_says_which_there_are(capsys):
     with pytest.raises(SystemExit):
         main(["colour"])
     assert "encoding" in capsys.readouterr().err
+
+
+def test_what_a_server_needs_is_measured_in_a_kernel(tmp_path, monkeypatch, capsys):
+    """On a page of one line that holds 300 MB for a moment."""
+    code = "import numpy as np, os\nnp.ones(300_000_000, np.uint8).sum()\nassert os.environ['REPRO_SCRATCH']"
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": code}
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    page = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "00_page.ipynb").write_text(json.dumps(page))
+    monkeypatch.setattr(server.paths, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(server.sys, "prefix", str(tmp_path))
+    server.main(["00", "--json", str(tmp_path / "figures.json")])
+    record = json.loads((tmp_path / "figures.json").read_text())
+    assert 300 < record["peak_MB"]["00_page"] < 700 and record["run"]["hardware"]
+    assert "00_page: " in capsys.readouterr().out
+    (tmp_path / "large").write_bytes(bytes(8_000_000))
+    (tmp_path / "again").hardlink_to(tmp_path / "large")
+    assert 8e6 <= server.size_on_disk(tmp_path) < 9e6, "two names, one file"
 
 
 def test_rounds_are_interleaved_after_one_untimed_call():
