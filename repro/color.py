@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, Float64, UInt8
 from torch import Tensor
 
-Array = np.ndarray | Tensor
+Array = np.ndarray | Tensor  # what takes either hands back the same kind, unless its signature says otherwise
 
 # IEC 61966-2-1 primaries and the D65 white of the CIE 1931 2 degree observer, as scikit-image has them.
 RGB_TO_XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])

@@ -186,7 +186,7 @@ class EncoderColorizationNet(nn.Module):
 
     def forward(self, lightness: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n {self.outputs} h//4 w//4"]:
         """The output for the bins, or scaled ab."""
-        *_, features = self._activations(lightness)
+        *_, features = self._maps(lightness)
         return self.out(self.dropout(features))
 
     def taps(
@@ -196,10 +196,10 @@ class EncoderColorizationNet(nn.Module):
         layers = [f"block{index}" for index in range(len(self.encoder.blocks))] + ["decoder"]
         if unknown := set(names or ()) - set(layers):
             raise KeyError(f"no layer {sorted(unknown)}; the layers are {layers}")
-        found = dict(zip(layers, self._activations(lightness), strict=True))
+        found = dict(zip(layers, self._maps(lightness), strict=True))
         return {name: found[name] for name in layers if names is None or name in names}
 
-    def _activations(self, lightness):
+    def _maps(self, lightness):
         """The maps of the encoder's blocks, and last the decoder's finest one: what `forward` and `taps` look at."""
         check_lightness(lightness)
         maps = self.encoder(lightness_to_gray(lightness))

@@ -667,6 +667,7 @@ def test_resizing_averages_instead_of_skipping():
     assert np.abs(center_square(checkers.astype(np.uint8), 8).astype(int) - 127).max() <= 8
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_resizing_names_the_wrong_array():
     for wrong in (np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(ValueError, match="uint8"):

@@ -82,6 +82,7 @@ def test_values_that_are_not_finite_are_refused(bins, value):
             RawAccuracy(bins).add(predicted, true)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_shapes_and_no_weight_are_refused():
     with pytest.raises(ValueError, match=r"expected two \(..., 2\) tensors alike"):
         auc(colors(1), colors(1)[:10])

@@ -553,16 +553,16 @@ def test_the_statistics_find_what_was_simulated(study, tmp_path):
     model = Raters(sensitivity=0.5)
     store = simulate(study, 120, seed=3, path=tmp_path / "s.sqlite", model=model)
     true = true_rates(study, model)
-    for result in fooled(store, catch_least=0.75):
+    for result in fooled(store.rows(), catch_least=0.75):
         assert abs(result.share - true[result.method]) < 4 * result.error
         assert result.raters + result.excluded == 60 and result.incomplete == 0
-    assert 0 < sum(result.excluded for result in fooled(store, catch_least=0.75)) < 20
+    assert 0 < sum(result.excluded for result in fooled(store.rows(), catch_least=0.75)) < 20
     assert store.rows() == simulate(study, 120, seed=3, path=tmp_path / "t.sqlite", model=model).rows()
 
 
 def test_raters_who_see_no_difference_are_fooled_half_the_time(study, tmp_path):
     store = simulate(study, 40, path=tmp_path / "s.sqlite", model=Raters(sensitivity=0, inattentive=0))
-    shares = [result.share for result in fooled(store, catch_least=0)]
+    shares = [result.share for result in fooled(store.rows(), catch_least=0)]
     assert np.mean(shares) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(40 * 36))
 
 

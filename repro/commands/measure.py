@@ -205,12 +205,12 @@ def colour_photographs(folder, items, limit):
 
     Each other one is set aside by name.
     """
-    from repro.datasets.folder import spread
+    from repro.datasets.folder import taking_turns
     from repro.datasets.photographs import PhotoError, is_colorful, read_photo
     from repro.files import overheard
 
     photos, kept, gray = [], [], 0
-    for item in spread(items):
+    for item in taking_turns(items):
         try:
             with overheard():
                 photo = read_photo(folder / item.name, item.name)

@@ -97,7 +97,7 @@ def _train_series(options):
     from repro.kinds import expect
     from repro.settings import change, read
     from repro.training.processes import open_fabric
-    from repro.training.series import read_series, train_series
+    from repro.training.series import Common, read_series, train_series
 
     expect(options.out, "--series needs --out, where its models are written", options.out)
     models, fabric = read_series(options.series), open_fabric(options.accelerator)
@@ -112,7 +112,8 @@ def _train_series(options):
         return smoothed_prior(file, photos, validation.shape[1], ab_bins(), params.prior, fabric)
 
     report = lambda line: print(line, flush=True)
-    train_series(models, params_of, prior_of, photos, validation, options.out, fabric, report)
+    common = Common(photos, validation, fabric, params_of, prior_of)
+    train_series(models, common, options.out, report)
 
 
 def smoothed_prior(file, photos, size, bins, wanted, fabric):

@@ -61,7 +61,7 @@ def unit_hash(text):
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def spread(items):
+def taking_turns(items):
     """Items in a fixed random order in which the classes take turns."""
     shuffled = sorted(items, key=lambda item: (item.label, unit_hash(f"order of {item.name}")))
     by_class = [list(group) for _, group in groupby(shuffled, key=lambda item: item.label)]

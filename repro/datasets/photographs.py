@@ -11,6 +11,7 @@ from functools import cache
 from io import BytesIO
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from repro.datasets.deep import TIFF_STARTS, UnreadableTiff, read_deep_tiff, to_unit
@@ -52,11 +53,11 @@ class PhotoError(Exception):
 # ---- reading ----
 
 
-def read_photo(path_or_bytes, name=None):
+def read_photo(path_or_bytes, name: str | None = None) -> UInt8[np.ndarray, "h w 3"]:
     """One photograph as upright sRGB.
 
     path_or_bytes: a path, or the file's bytes.  name: what errors call it (default: the path, or "bytes").
-    Returns uint8 (H, W, 3): the first frame, turned by its EXIF flag, its colour profile applied, composited
+    Returns the first frame, turned by its EXIF flag, its colour profile applied, composited
     on white where transparent (but not where all of it is: nobody means that); sixteen bits and floats are
     scaled to 0..255 (`deep.black_and_white`), with a PhotoWarning where the range had to be guessed.
     Raises PhotoError, and nothing else, if that is impossible: missing, empty, broken or cut off, no
@@ -239,18 +240,18 @@ def silence_pillow():
 # ---- looking and resizing ----
 
 
-def is_colorful(rgb8):
+def is_colorful(rgb8: UInt8[np.ndarray, "h w 3"]) -> bool:
     """Is it a colour photograph?  The released code's rule, `has_color`, on every 4th pixel.
 
-    rgb8: uint8 (H, W, 3).  A black-and-white photograph teaches no colour and is set aside.
+    A black-and-white photograph teaches no colour and is set aside.
     """
     return bool(has_color(true_ab(rgb8[None]))[0])
 
 
-def resize_short(rgb8, short):
+def resize_short(rgb8: UInt8[np.ndarray, "h w 3"], short: int) -> UInt8[np.ndarray, "_ _ 3"]:
     """The photograph with its shorter side `short` pixels long, proportions kept.
 
-    rgb8: uint8 (H, W, 3).  Returns uint8 (H', W', 3), antialiased (Lanczos).  Raises ValueError otherwise.
+    Antialiased (Lanczos).  Raises ValueError for other arrays.
     """
     height, width = _photo_shape(rgb8, short)
     shorter = min(height, width)
@@ -258,11 +259,11 @@ def resize_short(rgb8, short):
     return _resized(Image.fromarray(rgb8), size)
 
 
-def center_square(rgb8, size):
-    """The largest central square of the photograph, resized: uint8 (size, size, 3).
+def center_square(rgb8: UInt8[np.ndarray, "h w 3"], size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
+    """The largest central square of the photograph, resized.
 
     The same picture as shortening the short side to `size` and cropping, but a strip of 1 x 100,000 pixels
-    never grows on the way.  rgb8: uint8 (H, W, 3).  Raises ValueError for other arrays.
+    never grows on the way.  Raises ValueError for other arrays.
     """
     height, width = _photo_shape(rgb8, size)
     side = min(height, width)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from repro import paths
-from repro.datasets.folder import SourceError, check_split, spread
+from repro.datasets.folder import SourceError, check_split, taking_turns
 from repro.datasets.photographs import PhotoError, center_square, is_colorful
 
 _BATCH = 64  # photographs read at a time: bounds memory, and what is read in vain once `limit` is reached
@@ -123,7 +123,7 @@ def _from_bulk(source, split, size, limit, npy_file):
 
 
 def _from_items(source, split, size, limit, npy_file):
-    items = spread(source.items(split))
+    items = taking_turns(source.items(split))
     squares = _read_squares(source, items, size)
     return _from_squares(squares, len(items), f"{source.name}/{split}", size, limit, npy_file)
 

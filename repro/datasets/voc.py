@@ -46,7 +46,7 @@ class VocSource(Source):
 
     def items(self, split):
         """The photographs of a split, by name."""
-        return [Item(name) for name in sorted(self._of(split))]
+        return [Item(name) for name in sorted(self._labels_of(split))]
 
     def read(self, item):
         """A photograph by its item: uint8 (H, W, 3)."""
@@ -54,10 +54,10 @@ class VocSource(Source):
 
     def targets(self, split, names):
         """(N, 20) int8 in {-1, 0, 1} for photographs by name: not there, difficult, there."""
-        labels = self._of(split)
+        labels = self._labels_of(split)
         return np.stack([labels[name] for name in names])
 
-    def _of(self, split):
+    def _labels_of(self, split):
         """{name: (20,) int8} of a split, read once."""
         check_split(split)
         if split not in self._labels:

@@ -1,18 +1,22 @@
 """Predictions that need no network: gray, and another photograph's colours (paper, table 1)."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from repro.color import lab_to_rgb8, rgb8_to_lab
 
 
-def gray(true_ab):
-    """ab = 0 everywhere: (N, h, w, 2) -> the same shape."""
+def gray(true_ab: Float[Tensor, "n h w 2"]) -> Float[Tensor, "n h w 2"]:
+    """ab = 0 everywhere."""
     return torch.zeros_like(true_ab)
 
 
-def random(true_ab, seed=0):
-    """The colours of another photograph of the set: (N, h, w, 2), N > 1 -> the same shape.
+def random(true_ab: Float[Tensor, "n h w 2"], seed: int = 0) -> Float[Tensor, "n h w 2"]:
+    """The colours of another photograph of the set.
 
     No photograph keeps its own.  The paper takes a random training photograph's colours; here the others of the
     evaluated set serve, so that no training photographs are needed.  Raises ValueError for a single photograph.
@@ -25,8 +29,8 @@ def random(true_ab, seed=0):
     return true_ab[other]
 
 
-def painted(rgb8, baseline=gray, **options):
-    """Photographs with a baseline's colours on their own lightness: (N, H, W, 3) uint8 -> the same shape.
+def painted(rgb8: UInt8[np.ndarray, "n h w 3"], baseline: Callable = gray, **options) -> UInt8[np.ndarray, "n h w 3"]:
+    """Photographs with a baseline's colours on their own lightness.
 
     baseline: `gray` or `random`, with its options.
     """

@@ -7,6 +7,8 @@ photograph are kept, so that any mean can have its interval.
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, Float64, UInt8
+from torch import Tensor
 
 from repro.bins import ab_bins, nearest_bin
 from repro.color import rgb8_to_lab
@@ -35,15 +37,15 @@ RECORDED_AS = "rebalanced AuC: jackknife; the others: bootstrap"  # how interval
 BY_COLOUR = "by colour"  # the key of a row's (2, Q) array, which no table shows
 
 
-def psnr(truth, colored):
-    """Peak signal-to-noise ratio of pictures (N, H, W, 3) uint8, dB, (N,); infinite where they are equal."""
+def psnr(truth: UInt8[np.ndarray, "n h w 3"], colored: UInt8[np.ndarray, "n h w 3"]) -> Float64[np.ndarray, " n"]:
+    """Peak signal-to-noise ratio of each picture, dB; infinite where the two are equal."""
     squared = (truth.astype(np.float32) - colored) ** 2
     with np.errstate(divide="ignore"):
         return 10 * np.log10(255**2 / squared.mean((1, 2, 3), dtype=np.float64))
 
 
-def colorfulness(rgb8):
-    """How colourful pictures are to people: (N, H, W, 3) uint8 -> (N,).
+def colorfulness(rgb8: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, " n"]:
+    """How colourful pictures are to people.
 
     0 is gray, about 15 slightly, 33 moderately, 59 quite colourful.
 
@@ -56,8 +58,8 @@ def colorfulness(rgb8):
     return np.hypot(*deviation) + 0.3 * np.hypot(*mean)
 
 
-def ab_of(rgb8):
-    """ab of pictures (N, H, W, 3) uint8: (N, H, W, 2) float32 tensor."""
+def ab_of(rgb8: UInt8[np.ndarray, "n h w 3"]) -> Float32[Tensor, "n h w 2"]:
+    """ab of every pixel of pictures, ab units."""
     return torch.from_numpy(rgb8_to_lab(np.ascontiguousarray(rgb8))[..., 1:].copy())
 
 

@@ -1,8 +1,10 @@
 """Intervals by bootstrap and by jackknife: how far a figure would move with other photographs or raters."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import stdtrit
 
 
@@ -16,13 +18,19 @@ class Interval:
     high: float
 
 
-def bootstrap(values, level=0.95, resamples=2000, seed=0, weights=None):
+def bootstrap(
+    values: Sequence | np.ndarray,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    weights: Sequence | np.ndarray | None = None,
+) -> Interval:
     """Percentile bootstrap of a mean (Efron 1979).
 
     values: (N,) one number for each independent unit, such as 0 or 1 for a photograph.  For the difference of
     two methods on the same photographs hand in their differences: that is the paired bootstrap.
     weights: (N,) of the units in a weighted mean, all alike if None; a unit is drawn together with its weight.
-    Returns an Interval.  Raises ValueError if there are no values, one is not finite, or nothing has weight.
+    Raises ValueError if there are no values, one is not finite, or nothing has weight.
     """
     values = np.asarray(values, float)
     weights = np.ones_like(values) if weights is None else np.asarray(weights, float)
@@ -39,11 +47,10 @@ def bootstrap(values, level=0.95, resamples=2000, seed=0, weights=None):
     return resampled(weighted_mean, len(values), level, resamples, seed)
 
 
-def resampled(statistic, units, level=0.95, resamples=2000, seed=0):
+def resampled(statistic: Callable, units: int, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
     """The bootstrap of any figure of N units, which are drawn again and again, with repeats.
 
     statistic: how often each unit was drawn (R, N) float64 -> the figure of each of the R samples (R,).
-    Returns an Interval.
     """
     rng = np.random.default_rng(seed)
     found = np.concatenate(
@@ -58,16 +65,16 @@ def resampled(statistic, units, level=0.95, resamples=2000, seed=0):
     return Interval(figure, float(found.std(ddof=1)), float(low), float(high))
 
 
-def students_t(freedom, level=0.95):
+def students_t(freedom: float, level: float = 0.95) -> float:
     """How many standard errors an interval of that level reaches to each side, after Student's t."""
     return float(stdtrit(min(freedom, 1e6), (1 + level) / 2))  # beyond, it is the normal distribution's
 
 
-def jackknife(figure, without, level=0.95):
+def jackknife(figure: float, without: Float[np.ndarray, " n"], level: float = 0.95) -> Interval:
     """The jackknife of a figure of N units (Quenouille 1956, Tukey 1958): each is left out once.
 
     For figures that depend on how many different units there are: a bootstrap's resample holds only 63 % of them.
-    without: (N,) the figure without each unit, N at least 2.  Returns an Interval, figure ± t errors.
+    without: the figure without each unit, of which there are at least 2.  Returns figure ± t errors.
     """
     units = len(without)
     error = float(np.sqrt((units - 1) * np.var(without)))

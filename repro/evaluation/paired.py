@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
 
 from repro.evaluation.intervals import Interval, bootstrap, students_t
 from repro.evaluation.raw_accuracy import auc_interval, by_colour
@@ -42,8 +44,8 @@ def together(verdicts):
 # ---- ab maps: raw accuracy, vividness, evenness ----
 
 
-def steps(ab):
-    """How patchy colours are: mean distance in ab of neighbours, of maps (N, h, w, 2): (N,) float64, ab units."""
+def steps(ab: Float[Tensor, "n h w 2"]) -> Float64[np.ndarray, " n"]:
+    """How patchy colours are: mean distance in ab of neighbours in each map, ab units."""
     distances = [difference.norm(dim=-1).mean((1, 2)) for difference in (ab.diff(dim=1), ab.diff(dim=2))]
     return torch.stack(distances).mean(0).double().numpy()
 
@@ -52,18 +54,20 @@ def steps(ab):
 class Coloured:
     """What a method made of N photographs.
 
-    counts, errors: (N, Q) of `by_colour`.  chroma: (N,) mean distance from gray, ab units.  steps: (N,) mean
-    distance of the colours of neighbouring values, ab units: how patchy the colours are.
+    counts, errors: of `by_colour`.  chroma: mean distance from gray, ab units.  steps: mean distance of the colours
+    of neighbouring values, ab units: how patchy the colours are.
     """
 
-    counts: np.ndarray
-    errors: np.ndarray
-    chroma: np.ndarray
-    steps: np.ndarray
+    counts: Float64[np.ndarray, "n q"]
+    errors: Float64[np.ndarray, "n q"]
+    chroma: Float64[np.ndarray, " n"]
+    steps: Float64[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, predicted_ab, true_ab, bins):
-        """Of maps (N, h, w, 2), ab units, h and w at least 2."""
+    def of(
+        cls, predicted_ab: Float[Tensor, "n h w 2"], true_ab: Float[Tensor, "n h w 2"], bins: Float[Tensor, "q 2"]
+    ) -> "Coloured":
+        """Of maps, ab units, h and w at least 2."""
         ab = predicted_ab.cpu().float()
         chroma = ab.norm(dim=-1).mean((1, 2)).double().numpy()
         return cls(*by_colour(ab, true_ab, bins), chroma, steps(ab))

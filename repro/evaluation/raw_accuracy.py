@@ -11,16 +11,18 @@ beside the figure, and collections are compared at one number only.
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, Float64
+from torch import Tensor
 
 from repro.bins import nearest_bin
-from repro.evaluation.intervals import bootstrap, jackknife
+from repro.evaluation.intervals import Interval, bootstrap, jackknife
 
 LIMIT = 150.0  # ab units
 THRESHOLDS = 151  # of the curve: 0, 1, ... 150
 
 
-def distances(predicted_ab, true_ab):
-    """Euclidean distance in the ab plane: (..., 2), (..., 2) -> (...) float32.
+def distances(predicted_ab: Float[Tensor, "*n 2"], true_ab: Float[Tensor, "*n 2"]) -> Float32[Tensor, "*n"]:
+    """Euclidean distance in the ab plane.
 
     Raises ValueError as `auc` does.
     """
@@ -34,11 +36,13 @@ def distances(predicted_ab, true_ab):
     return error
 
 
-def auc(predicted_ab, true_ab, weights=None):
+def auc(
+    predicted_ab: Float[Tensor, "*n 2"], true_ab: Float[Tensor, "*n 2"], weights: Float[Tensor, "..."] | None = None
+) -> float:
     """AuC of one prediction.
 
-    predicted_ab, true_ab: (..., 2) float tensors, ab units.  weights: (...) of the pixels, 1 if None.
-    Returns a float in 0..1; 1 is perfect.  Raises ValueError if shapes differ, nothing has weight, or a value
+    predicted_ab, true_ab: ab units.  weights: of the pixels, or what expands to them; 1 if None.
+    Returns 0..1; 1 is perfect.  Raises ValueError if shapes differ, nothing has weight, or a value
     is not finite.
     """
     error = distances(predicted_ab, true_ab).clamp(max=LIMIT).double()
@@ -55,14 +59,14 @@ class RawAccuracy:
     bins), pooled over all pixels. A prior from elsewhere would move gray's figure by some 20 points.
     """
 
-    def __init__(self, bins):
+    def __init__(self, bins: Float[Tensor, "q 2"]):
         self.bins = bins
         self.count = torch.zeros(len(bins), dtype=torch.float64)
         self.error = torch.zeros(len(bins), dtype=torch.float64)  # sum of min(d, 150) of the pixels of each bin
         self.within = torch.zeros(len(bins), THRESHOLDS + 1, dtype=torch.float64)  # by ceil(d); last: beyond 150
 
-    def add(self, predicted_ab, true_ab):
-        """Add pixels: two (..., 2) tensors, ab units, of any device."""
+    def add(self, predicted_ab: Float[Tensor, "*n 2"], true_ab: Float[Tensor, "*n 2"]) -> "RawAccuracy":
+        """Add pixels: predicted and true colours, ab units, of any device."""
         predicted_ab, true_ab = predicted_ab.cpu(), true_ab.cpu()
         distance = distances(predicted_ab, true_ab).flatten()
         bin_of = nearest_bin(true_ab.reshape(-1, 2), self.bins)
@@ -82,23 +86,25 @@ class RawAccuracy:
         weights = torch.where(self.count > 0, 1 / self.count, 0) if rebalanced else torch.ones_like(self.count)
         return weights / (weights * self.count).sum()
 
-    def auc(self, rebalanced=False):
+    def auc(self, rebalanced: bool = False) -> float:
         """AuC in 0..1; rebalanced: every occupied bin counts the same."""
         return float(1 - (self._weights(rebalanced) * self.error).sum() / LIMIT)
 
-    def curve(self, rebalanced=False):
-        """Share of pixels within t of the truth for t = 0..150: (151,) float64."""
+    def curve(self, rebalanced: bool = False) -> Float64[Tensor, "151"]:
+        """Share of pixels within t of the truth for t = 0..150."""
         return (self._weights(rebalanced)[:, None] * self.within).sum(0).cumsum(0)[:THRESHOLDS]
 
 
 # ---- how sure the figures are ----
 
 
-def by_colour(predicted_ab, true_ab, bins):
-    """What photographs give to each colour: counts and errors, two (N, Q) float64 arrays.
+def by_colour(
+    predicted_ab: Float[Tensor, "n h w 2"], true_ab: Float[Tensor, "n h w 2"], bins: Float[Tensor, "q 2"]
+) -> list[Float64[np.ndarray, "n q"]]:
+    """What photographs give to each colour: counts, and errors.
 
-    predicted_ab, true_ab: (N, h, w, 2) tensors, ab units.  counts: pixels whose true colour is nearest to each
-    bin.  errors: the sum of min(d, 150) over them, ab units.
+    predicted_ab, true_ab: ab units.  counts: pixels whose true colour is nearest to each bin.
+    errors: the sum of min(d, 150) over them, ab units.
     """
     number, size = len(true_ab), len(bins)
     distance = distances(predicted_ab.cpu(), true_ab.cpu()).reshape(number, -1).clamp(max=LIMIT).double()
@@ -108,10 +114,16 @@ def by_colour(predicted_ab, true_ab, bins):
     return [part.view(number, size).double().numpy() for part in sums]
 
 
-def auc_interval(counts, errors, rebalanced=False, other=None, seed=0):
-    """AuC of a method on N photographs with its 95 % interval, or its lead over another method: an Interval.
+def auc_interval(
+    counts: Float[np.ndarray, "n q"],
+    errors: Float[np.ndarray, "n q"],
+    rebalanced: bool = False,
+    other: Float[np.ndarray, "n q"] | None = None,
+    seed: int = 0,
+) -> Interval:
+    """AuC of a method on N photographs with its 95 % interval, or its lead over another method.
 
-    counts, errors: (N, Q) of `by_colour`.  other: the other method's errors on the same photographs; then the
+    counts, errors: of `by_colour`.  other: the other method's errors on the same photographs; then the
     figure is this method's AuC minus the other's, in -1..1, and both are drawn together.
     Rebalanced, it is the jackknife's, and the weights of the colours are computed anew without each photograph.  That
     holds the figure's mean over other sets of N photographs about as often as it says (python -m benchmarks.coverage);

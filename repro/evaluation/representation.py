@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.nn import functional
 
 from repro.color import rgb8_to_lightness
@@ -35,16 +37,18 @@ L2 = (1e-4, 1e-3, 1e-2, 1e-1)  # of the standardised features' weights: the best
 class Probe:
     """A linear classifier on one layer.
 
-    weights: (D + 1, C), the last row is the bias.  mean, scale: (D,) of the features.  l2: the decay that was chosen.
+    weights: a row a feature, and last the bias.  mean, scale: of the features.  l2: the decay that was chosen.
     """
 
-    weights: torch.Tensor
-    mean: torch.Tensor
-    scale: torch.Tensor
+    weights: Float[Tensor, "_ classes"]
+    mean: Float[Tensor, " d"]
+    scale: Float[Tensor, " d"]
     l2: float
 
-    def scores(self, features, rows=None, batch=2048):
-        """(N, D) features, or those at the positions `rows` -> (N, C) scores."""
+    def scores(
+        self, features: Float[np.ndarray, "n d"], rows: np.ndarray | None = None, batch: int = 2048
+    ) -> Float[Tensor, "_ classes"]:
+        """The scores of features, or of those at the positions `rows`."""
         rows = np.arange(len(features)) if rows is None else rows
         parts = [
             _standardised(features[rows[first : first + batch]], self.mean, self.scale) @ self.weights[:-1]
@@ -57,11 +61,10 @@ class Probe:
 # ---- features ----
 
 
-def resized(features, values=VALUES):
-    """Shrink (N, C, h, w) bilinearly to about `values` values: the largest square with C side^2 <= values.
+def resized(features: Float[Tensor, "n c h w"], values: int = VALUES) -> Float[Tensor, "n _"]:
+    """Shrink maps bilinearly to about `values` values each: the largest square with C side^2 <= values.
 
     A map that is smaller already is left as it is: enlarging it tells a linear classifier nothing new.
-    Returns (N, C side^2).
     """
     side = max(1, math.isqrt(values // features.shape[1]))
     if side < min(features.shape[2:]):
@@ -273,10 +276,10 @@ def deviation(values):
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-def untrained(kind, width, lightness, seed=0):
+def untrained(kind: str, width: float, lightness: Float[Tensor, "n 1 h w"], seed: int = 0) -> ColorizationNet:
     """A network that has seen no colour: kind "random" (He's) or "k-means".
 
-    Batch normalisation is set to lightness (N, 1, H, W), 0..100.
+    Batch normalisation is set to lightness, 0..100.
     """
     torch.manual_seed(seed)
     network = ColorizationNet(width)

@@ -9,6 +9,8 @@ ImageNet: 1.88 nats a pixel.
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
 
 from repro.bins import ab_bins
 from repro.decoding import annealed_mean
@@ -66,11 +68,10 @@ def _scan(photos, model, seed):
     return {"values": values, "constant": constant, "nearest": nearest, "temperatures": found}
 
 
-def divergence(logits, indices, weights):
-    """KL of softmax(logits) from soft targets, in nats, the mean over each photograph: (N,) float32.
-
-    logits: (N, Q, h, w).  indices, weights: (N, h, w, K) of `soft_encode`.
-    """
+def divergence(
+    logits: Float[Tensor, "n q h w"], indices: Int64[Tensor, "n h w k"], weights: Float[Tensor, "n h w k"]
+) -> Float32[Tensor, " n"]:
+    """KL of softmax(logits) from the soft targets of `soft_encode`, in nats, the mean over each photograph."""
     z = logits.permute(0, 2, 3, 1)
     cross = z.logsumexp(-1) - (weights * z.gather(-1, indices)).sum(-1)
     return (cross + torch.xlogy(weights, weights).sum(-1)).mean((1, 2))

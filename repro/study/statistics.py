@@ -74,12 +74,12 @@ def raters_of(rows):
 def fooled(rows, least_answers=None, catch_least=CATCH_LEAST, samples=2000, seed=0):
     """The share fooled of each method, most fooling first: list of Fooled.
 
-    rows: a Store or its rows, of one kind.  A rater counts with all planned pairs answered, or at least
+    rows: of a Store, all of one kind.  A rater counts with all planned pairs answered, or at least
     `least_answers` of them, and `catch_least` (0..1) of the catch trials right; see `catch_cost` before raising
     it from 0, where nobody is excluded.  Each rater weighs the same.  samples: of the two-level bootstrap.
     Raises ValueError for rows of both kinds.
     """
-    raters = raters_of(rows.rows() if hasattr(rows, "rows") else rows).values()
+    raters = raters_of(rows).values()
     results = []
     for method in sorted({rater.method for rater in raters}):
         of_method = [rater for rater in raters if rater.method == method]
@@ -105,7 +105,6 @@ def random_fooled(rows, samples=2000, seed=0):
 
     Over every rater who answered all pairs, also any whom `fooled` was told to exclude.
     """
-    rows = rows.rows() if hasattr(rows, "rows") else rows
     complete = {name for name, rater in raters_of(rows).items() if rater.answers >= rater.planned}
     catch = {}
     for row in rows:
@@ -152,9 +151,9 @@ def spread(rows, catch_least=CATCH_LEAST):
     """How much raters differ by themselves: standard deviation of their true shares, pooled over methods.
 
     What is left of the variance of shares once the binomial part, share (1 - share) / (trials - 1), is taken
-    off; 0 if nothing is.  rows: a Store or its rows.  nan with fewer than two raters of any method.
+    off; 0 if nothing is.  rows: of a Store.  nan with fewer than two raters of any method.
     """
-    raters = raters_of(rows.rows() if hasattr(rows, "rows") else rows).values()
+    raters = raters_of(rows).values()
     counted = [r for r in raters if r.answers >= r.planned and r.catch_right >= catch_least and r.trials > 1]
     total, freedom = 0.0, 0
     for method in {rater.method for rater in counted}:

@@ -4,21 +4,25 @@ A step's batch does not depend on the steps before it, so a run continues exactl
 nothing to remember.  Several processes share a batch: each takes its part of the same one.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor
 
+from repro.color import Array
 from repro.examples import true_ab
 
 RESIDENT = 0.3  # of a GPU's free memory may be taken by photographs that stay there
 
 
-def windows(count, size, side, batch, seed, step):
-    """The windows of a step: int64 (4, batch).
+def windows(count: int, size: int, side: int, batch: int, seed: int, step: int) -> Int64[np.ndarray, "4 {batch}"]:
+    """The windows of a step, a column each.
 
-    Its rows: which of `count` photographs; top and left of a window of `side` pixels in its `size`; mirrored or not.
+    The rows: which of `count` photographs; top and left of a window of `side` pixels in its `size`; mirrored or not.
 
     Every photograph is seen once an epoch, in an order of its own.
     """
@@ -29,7 +33,7 @@ def windows(count, size, side, batch, seed, step):
     return np.stack((photographs, *corners, rng.integers(0, 2, batch)))
 
 
-def window_side(size, crop, seed, step):
+def window_side(size: int, crop: int, seed: int, step: int) -> int:
     """The side of a step's windows where crops are resized: any from the crop's to the whole square's."""
     return int(np.random.default_rng((seed, 2 << 40, step)).integers(crop, size + 1))
 
@@ -39,8 +43,8 @@ def _order(seed, epoch, count):
     return np.random.default_rng((seed, 1 << 40, epoch)).permutation(count)
 
 
-def cut(photos, where, side):
-    """The windows: photos (N, S, S, 3) uint8, windows (4, n) -> (n, side, side, 3) uint8.
+def cut(photos: UInt8[Array, "n s s 3"], where: Int64[Array, "4 m"], side: int) -> UInt8[Array, "m {side} {side} 3"]:
+    """What is in the windows.
 
     Of an array an array.  Of a tensor a tensor on its device, in one gathering that can be compiled; windows
     then are a tensor there too.
@@ -57,8 +61,8 @@ def cut(photos, where, side):
     return cuts
 
 
-def shrunk(rgb8, side):
-    """Squares (n, S, S, 3) uint8, array or tensor, to (n, side, side, 3), antialiased.
+def shrunk(rgb8: UInt8[Array, "n s s 3"], side: int) -> UInt8[Array, "n {side} {side} 3"]:
+    """Squares, reduced to `side` pixels, antialiased.
 
     Squares of that side already are handed back as they are.
     """
@@ -70,8 +74,10 @@ def shrunk(rgb8, side):
     return small if isinstance(rgb8, torch.Tensor) else small.contiguous().numpy()
 
 
-def training_crops(photos, batch, crop, seed, step):
-    """Random crops, half of them mirrored: photos (N, S, S, 3) uint8 -> (batch, crop, crop, 3) uint8.
+def training_crops(
+    photos: UInt8[np.ndarray, "n s s 3"], batch: int, crop: int, seed: int, step: int
+) -> UInt8[np.ndarray, "{batch} {crop} {crop} 3"]:
+    """Random crops of photographs, half of them mirrored.
 
     Raises ValueError if the photographs are smaller than the crop, or there are none.
     """
@@ -79,7 +85,7 @@ def training_crops(photos, batch, crop, seed, step):
     return cut(photos, windows(len(photos), photos.shape[1], crop, batch, seed, step), crop)
 
 
-def sample_crops(photos, count, size, crop, seed):
+def sample_crops(photos, count: int, size: int | None, crop: int, seed: int) -> UInt8[np.ndarray, "_ {crop} {crop} 3"]:
     """At most `count` random crops, as of the first training step: of an array, or of shards read at `size`."""
     if is_array(photos):
         return training_crops(photos, min(count, len(photos)), crop, seed, 0)
@@ -91,7 +97,7 @@ def sample_crops(photos, count, size, crop, seed):
 
 
 def is_array(photos):
-    """Whether it is an array of photographs (N, S, S, 3), or a tensor, and not shards, read as a stream."""
+    """Whether it is an array of photographs, or a tensor, and not shards, which are read as a stream."""
     return hasattr(photos, "shape")
 
 
@@ -103,8 +109,8 @@ def check_size(photos, crop):
         raise ValueError(f"photographs are stored at {photos.shape[1]} pixels, too small for crops of {crop}")
 
 
-def center_crops(photos, crop):
-    """The middle of each photograph: (N, S, S, 3) uint8 -> (N, crop, crop, 3) uint8.
+def center_crops(photos: UInt8[np.ndarray, "n s s 3"], crop: int) -> UInt8[np.ndarray, "n {crop} {crop} 3"]:
+    """The middle of each photograph.
 
     Raises ValueError where the photographs are smaller than the crop.
     """
@@ -113,8 +119,10 @@ def center_crops(photos, crop):
     return photos[:, margin : margin + crop, margin : margin + crop]
 
 
-def true_colors(photos, size=None, most=0, rank=0, world=1, batch=64):
-    """ab of every 4th pixel of photographs, each once, in batches (n, S/4, S/4, 2): what the prior counts.
+def true_colors(
+    photos, size: int | None = None, most: int = 0, rank: int = 0, world: int = 1, batch: int = 64
+) -> Iterator[Float32[Tensor, "n _ _ 2"]]:
+    """ab of every 4th pixel of photographs, each once, in batches: what the prior counts.
 
     photos: (N, S, S, 3) uint8 array, or shards, read at `size` by all cores.  most: of the photographs; 0:
     all.  Of several processes each gets a part.

@@ -1,6 +1,8 @@
 """The network of a training: made, initialised, optimised; and what its input is made to look like."""
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from repro.colorizer.weights import load_weights
@@ -35,8 +37,8 @@ def build_network(settings, objective, photos, size=None, empty=False):
     return network
 
 
-def grainy(lightness, most):
-    """Lightness (N, 1, H, W) with white noise, as of film or of a scan.
+def grainy(lightness: Float[Tensor, "n 1 h w"], most: float) -> Float[Tensor, "n 1 h w"]:
+    """Lightness with white noise, as of film or of a scan.
 
     Each photograph has a deviation from 0 to `most` L.
     """
@@ -44,8 +46,8 @@ def grainy(lightness, most):
     return lightness + level * torch.randn_like(lightness)
 
 
-def faded(lightness, most):
-    """Lightness (N, 1, H, W) as of prints that have faded.
+def faded(lightness: Float[Tensor, "n 1 h w"], most: float) -> Float[Tensor, "n 1 h w"]:
+    """Lightness as of prints that have faded.
 
     Black and white of each are moved together, each by up to the share `most` of the range.
     """

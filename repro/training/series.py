@@ -15,7 +15,11 @@ A series is a YAML file of the models' names, each with the settings that it cha
 import json
 import shutil
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+from lightning_fabric import Fabric
 
 from repro import paths
 from repro.bins import ab_bins
@@ -43,12 +47,26 @@ def read_series(file):
     return {name: (found.get("common") or {}) | changes for name, changes in models.items()}
 
 
-def train_series(models, params_of, prior_of, photos, validation, out, fabric, report=print, checkpoint_every=1000):
+@dataclass(frozen=True)
+class Common:
+    """What all models of a series have in common.
+
+    photos, validation, fabric: as for `train`.  params_of: gives the Settings with a model's changes.
+    prior_of: gives the smoothed prior (Q,) for such settings.
+    """
+
+    photos: object
+    validation: object
+    fabric: Fabric
+    params_of: Callable
+    prior_of: Callable
+
+
+def train_series(models, common, out, report=print, checkpoint_every=1000):
     """Train each model of a series that is not there yet; writes out/NAME.safetensors, in half precision, and NAME.csv.
 
-    models: of `read_series`.  params_of: gives the Settings with changes.  prior_of: gives the smoothed
-    prior (Q,) for such settings.  photos, validation, fabric: as for `train`.  What a training has reached is
-    written every minute, so that one that is cut off leaves something.
+    models: of `read_series`.  common: a Common.  What a training has reached is written every minute, so that one
+    that is cut off leaves something.
     """
     out, bins = Path(out), ab_bins()
     out.mkdir(parents=True, exist_ok=True)
@@ -61,19 +79,19 @@ def train_series(models, params_of, prior_of, photos, validation, out, fabric, r
         start = out / changed.get("train.initialization", "")
         if start.is_file():  # a model of this series
             changed["train.initialization"] = str(start)
-        params = params_of(changed)
+        params = common.params_of(changed)
         settings = settings_of(params, changes.get("objective", name))
         rebalanced = settings.objective == "rebalanced"
-        weights = rebalancing_weights(prior_of(params), settings.uniform_mix) if rebalanced else None
+        weights = rebalancing_weights(common.prior_of(params), settings.uniform_mix) if rebalanced else None
         objective = Objective(settings.objective, bins, weights, settings.neighbours, settings.sigma)
-        folder = paths.RUNS / f"{name}-{run_name(settings, photos, objective)}"
+        folder = paths.RUNS / f"{name}-{run_name(settings, common.photos, objective)}"
         with _exported(folder / "best.safetensors", target):
             result = train(
-                photos, validation, settings, objective, folder,
+                common.photos, common.validation, settings, objective, folder,
                 lambda line, name=name: report(f"{name}: {line.strip()}"),
-                checkpoint_every=checkpoint_every, fabric=fabric,
+                checkpoint_every=checkpoint_every, fabric=common.fabric,
             )  # fmt: skip
-        halve(result.weights, target, trained_on=len(photos))
+        halve(result.weights, target, trained_on=len(common.photos))
         write_atomically(target.with_suffix(".csv"), result.curve.read_bytes())
         shutil.rmtree(folder)
         report(json.dumps({"model": name, "samples": result.history[-1]["step"] * settings.batch} | result.history[-1]))

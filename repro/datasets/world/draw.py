@@ -8,6 +8,7 @@ grayscale picture) is known, and what a network learns can be held against what 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32, Int8, Int64, UInt8
 
 from repro.color import lab_to_rgb8
 from repro.datasets.folder import Item, Source, check_split
@@ -22,22 +23,20 @@ _BATCH = 256  # scenes converted to sRGB together
 class Scenes:
     """N painted scenes.
 
-    rgb8 (N, H, W, 3) uint8, labels (N,) int64: position in `classes(world)`,
-    things (N, H, W) uint8: position in THINGS, instances (N, H, W) uint8: which object of its scene,
-    and per object, padded to M: instance_ab (N, M, 2) float32, instance_colour (N, M) int8 (-1: no such
-    object).
+    labels: position in `classes(world)`.  things: position in THINGS.  instances: which object of its scene.
+    And per object, padded to M: instance_ab, ab units, and instance_colour (-1: no such object).
     """
 
-    rgb8: np.ndarray
-    things: np.ndarray
-    labels: np.ndarray
-    instances: np.ndarray
-    instance_ab: np.ndarray
-    instance_colour: np.ndarray
+    rgb8: UInt8[np.ndarray, "n h w 3"]
+    things: UInt8[np.ndarray, "n h w"]
+    labels: Int64[np.ndarray, " n"]
+    instances: UInt8[np.ndarray, "n h w"]
+    instance_ab: Float32[np.ndarray, "n m 2"]
+    instance_colour: Int8[np.ndarray, "n m"]
 
     @property
-    def ab(self):
-        """(N, H, W, 2) float32: the colour that was painted, before rounding to 8 bits."""
+    def ab(self) -> Float32[np.ndarray, "n h w 2"]:
+        """The colour that was painted, before rounding to 8 bits."""
         return self.instance_ab[np.arange(len(self.labels))[:, None, None], self.instances]
 
 
@@ -205,8 +204,8 @@ class WorldSource(Source):
         self.classes, self.settings = classes(world), {"seed": seed, "world": world}
         self._counts = {"train": train, "val": val, "test": test}
 
-    def indices(self, split, limit=None):
-        """(n,) int64: the scenes of a split, by their number in this seed."""
+    def indices(self, split: str, limit: int | None = None) -> Int64[np.ndarray, " n"]:
+        """The scenes of a split, by their number in this seed."""
         check_split(split)
         count = self._counts[split] if limit is None else min(limit, self._counts[split])
         return list(self._counts).index(split) * self._STRIDE + np.arange(count)
@@ -223,8 +222,10 @@ class WorldSource(Source):
         """(128, 128, 3) uint8: the picture of one item."""
         return paint(self.seed, item.index, 128, self.world).rgb8[0]
 
-    def bulk(self, split, size=64, limit=None):
-        """(N, size, size, 3) uint8 and labels (N,) int64: the first `limit` scenes of a split."""
+    def bulk(
+        self, split: str, size: int = 64, limit: int | None = None
+    ) -> tuple[UInt8[np.ndarray, "n {size} {size} 3"], Int64[np.ndarray, " n"]]:
+        """Pictures and labels of the first `limit` scenes of a split."""
         scenes = paint(self.seed, self.indices(split, limit), size, self.world)
         return scenes.rgb8, scenes.labels
 
