@@ -101,7 +101,8 @@ def test_equations_are_drawn_by_the_browser_itself(site):
 
 def test_sliders_become_a_note_and_warnings_are_left_out(site):
     text = (site / "notebooks/05_decoding.html").read_text()
-    assert "Here a slider follows in JupyterLab" in text and "VBox(" not in text
+    assert "Sliders follow that need JavaScript" in text and "VBox(" not in text
+    assert "Here a slider follows in JupyterLab" in (site / "notebooks/01_gamut_and_prior.html").read_text()
     assert "a warning of this machine" not in text
     assert 'alt="A red dot"' in text
 
