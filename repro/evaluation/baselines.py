@@ -10,7 +10,7 @@ from torch import Tensor
 from repro.color import lab_to_rgb8, rgb8_to_lab
 
 
-def gray(true_ab: Float[Tensor, "n h w 2"]) -> Float[Tensor, "n h w 2"]:
+def gray(true_ab: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2"]:
     """ab = 0 everywhere."""
     return torch.zeros_like(true_ab)
 
