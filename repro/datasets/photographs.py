@@ -53,7 +53,7 @@ class PhotoError(Exception):
 # ---- reading ----
 
 
-def read_photo(path_or_bytes, name: str | None = None) -> UInt8[np.ndarray, "h w 3"]:
+def read_photo(path_or_bytes, name: str | os.PathLike | None = None) -> UInt8[np.ndarray, "h w 3"]:
     """One photograph as upright sRGB.
 
     path_or_bytes: a path, or the file's bytes.  name: what errors call it (default: the path, or "bytes").
