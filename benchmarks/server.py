@@ -19,7 +19,11 @@ from repro.pages.records import as_json, run_description
 
 PEAK = """
 import resource, sys
-print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+try:  # of this program alone; what getrusage says counts the one that started it, too
+    lines = open("/proc/self/status").read().splitlines()
+    print("peak", next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024)
+except OSError:
+    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 """
 
 

@@ -92,12 +92,17 @@ def by_headings(cells):
         level, title = _heading(cell)
         if level:
             kept = not title.startswith(SKIPPED)
-        if not kept or cell.source == NOTE or _before_the_first_section(made, cell):
+        if not kept or _moves_in_the_site(cell) or _before_the_first_section(made, cell):
             continue
         begins, used = _begins(cell, level, used)
         cell.metadata = {"slideshow": {"slide_type": begins}, "tags": ["source"] * ("getsource(" in cell.source)}
         made.append(cell)
     return made
+
+
+def _moves_in_the_site(cell):
+    """Whether a cell stands for sliders, or starts the site's scripts: neither is of use on a slide."""
+    return cell.source == NOTE or "repro-live" in cell.source or cell.source.startswith("<script")
 
 
 def _divided(cells):

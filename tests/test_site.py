@@ -299,7 +299,7 @@ def test_a_browser_finds_no_fault(site, browser, scheme):
         ]
     context.close()
     assert not faults, "\n".join(dict.fromkeys(faults))
-    assert requests and all(address.startswith(("file:", "data:")) for address in requests)
+    assert requests and all(address.startswith(("file:", "data:", "blob:")) for address in requests)
 
 
 @pytest.mark.browser
@@ -312,7 +312,7 @@ def test_demonstrations_are_alive_from_the_file_system(site, browser):
         assert page.evaluate("[...document.querySelectorAll('.repro-live')].map((place) => Boolean(place.live))") == [
             True for _ in demos
         ]
-        assert "Sliders follow" not in page.inner_text("main")
+        assert "Sliders follow" not in page.inner_text("article")
     context.close()
 
 

@@ -86,7 +86,7 @@ def _unpack(archive, folder):
     try:
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as partial:
             with tarfile.open(archive) as tar:
-                tar.extractall(partial, filter="data")  # refuses members that would leave the folder
+                _extract(tar, partial)
             os.replace(Path(partial, folder.name), folder)
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         if folder.is_dir():  # another run was faster
@@ -96,3 +96,15 @@ def _unpack(archive, folder):
             f"{archive} could not be unpacked ({reason}); nothing was left at {folder}. "
             "Delete the archive and try again."
         ) from error
+
+
+def _extract(tar, folder):
+    """All members of a tar file; TarError for one that would leave the folder, or is neither a file nor a folder."""
+    if hasattr(tarfile, "data_filter"):
+        tar.extractall(folder, filter="data")
+        return
+    root = Path(folder).resolve()  # Python before 3.11.4
+    for member in tar:
+        if not (member.isfile() or member.isdir()) or not (root / member.name).resolve().is_relative_to(root):
+            raise tarfile.TarError(f"{member.name} is no file within the folder")
+        tar.extract(member, root)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from repro.evaluation.paired import FAILS, HOLDS, verdict
 from repro.pages.show import COLORS, LINES, MARKERS, new_figure
 
 
@@ -75,6 +74,8 @@ def winners_rows(differences):
 
 def winner(pair, found):
     """Whichever of the two of "A - B" an interval {low, high} is for; "open" if it leaves that open."""
+    from repro.evaluation.paired import FAILS, HOLDS, verdict  # only pages that measured differences load it
+
     one, other = pair.split(" - ")
     return {HOLDS: one, FAILS: other}.get(verdict(found["low"], found["high"]), "open")
 

@@ -80,7 +80,7 @@ class Repainter:
                 f"{100 * one.probability:.0f} %: a {round(a):+d}, b {round(b):+d}, {one.hexadecimal}" if one else "—"
             )
             swatch.style.button_color = one.hexadecimal if one else None
-            dark = one and rgb8_to_lightness(np.array(one.rgb8, np.uint8)) < 55
+            dark = one and rgb8_to_lightness(np.array([one.rgb8], np.uint8))[0] < 55
             swatch.style.text_color = "white" if dark else "black"
 
     def _hint(self, ab):
