@@ -162,6 +162,8 @@ class Semantic:
     photographs: whole(1)
     size: whole(8)
     steps: whole(1)
+    sight: whole(0)
+    grain: whole(0)
 
 
 @dataclass(frozen=True)

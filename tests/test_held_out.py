@@ -22,9 +22,9 @@ from repro.colorizer.weights import MODELS, WeightsError, save_weights
 from repro.commands.measure import as_csv, open_models, read_names, read_set, warn_of_seen_photographs
 from repro.encoding import densify, soft_encode
 from repro.evaluation.choices import PRINTS, changes, compare_choices, faded
+from repro.evaluation.classifiers import Classifier
 from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psnr, steps, summary
 from repro.evaluation.raw_accuracy import RawAccuracy
-from repro.evaluation.semantic import Classifier
 from repro.evaluation.temperature import divergence, scan_temperature
 from repro.objectives import Objective
 from repro.pages.choices import choices_table, temperature_table

@@ -47,8 +47,8 @@ def measure_models(options):
     from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
     from repro.evaluation.choices import compare_choices
+    from repro.evaluation.classifiers import ClassifierError, open_classifier
     from repro.evaluation.held_out import measure
-    from repro.evaluation.semantic import ClassifierError, open_classifier
     from repro.evaluation.temperature import scan_temperature
 
     out, rows, found, photographs = Path(options.out), [], {}, {}

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from repro.bins import ab_bins, nearest_bin
 from repro.color import rgb8_to_lab
+from repro.evaluation.classifiers import match_classes
 from repro.evaluation.intervals import bootstrap
 from repro.evaluation.paired import steps
 from repro.evaluation.raw_accuracy import LIMIT, auc_interval, by_colour
-from repro.evaluation.semantic import ask, match_classes, recolourings
+from repro.evaluation.semantic import ask, recolourings
 
 COMPARED = (  # pairs of methods whose difference says something: the paper's claims, and what goes beyond it
     ("rebalanced", "gray"),
