@@ -545,6 +545,22 @@ def test_spread_between_raters_is_found():
     assert found[1e-3] < 0.04 and found[0.12] == pytest.approx(0.12, abs=0.015)
 
 
+def test_photographs_by_how_often_they_fooled():
+    """Figure 6: shares by hand, Wilson's interval of 6 in 12 by hand, and nothing of practice, catch or few answers."""
+    row = {"kind": "human", "method": "full", "practice": False, "catch": False}
+    rows = [row | {"rater": str(n), "photograph": "even", "fooled": n % 2} for n in range(12)]
+    rows += [row | {"rater": str(n), "photograph": "often", "fooled": n < 9} for n in range(10)]
+    rows += [row | {"rater": str(n), "photograph": "few", "fooled": 1} for n in range(9)]
+    rows += [row | {"rater": str(n), "photograph": "often", "fooled": 0, name: True} for n in range(9)
+             for name in ("practice", "catch")]  # fmt: skip
+    rows += [row | {"rater": str(n), "photograph": "often", "fooled": 0, "method": "other"} for n in range(9)]
+    often, even = statistics.by_photograph(rows, "full")
+    assert (often.photograph, often.share, often.trials) == ("often", 0.9, 10)
+    assert (even.photograph, even.share, even.trials) == ("even", 0.5, 12)
+    assert (even.low, even.high) == (pytest.approx(0.2538, abs=1e-4), pytest.approx(0.7462, abs=1e-4))
+    assert statistics.by_photograph(rows, "nobody saw it") == []
+
+
 # ---- simulated raters ----
 
 

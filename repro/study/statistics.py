@@ -116,6 +116,35 @@ def random_fooled(rows, samples=2000, seed=0):
     return Fooled("random", *_interval(shares, trials), len(shares), int(trials.sum()), 0, 0, error)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """How often one recoloured photograph was taken for the real one: share of its trials, 95 % interval, 0..1."""
+
+    photograph: str
+    share: float
+    low: float
+    high: float
+    trials: int
+
+
+def by_photograph(rows, method, least=10):
+    """The photographs of a method, those that fooled most first: list of Chosen (paper, figure 6).
+
+    rows: of a Store, all of one kind; practice and catch trials do not count.  least: trials that a photograph must
+    have; the authors keep those with more than ten.  The interval is Wilson's, as if each answer were another person's.
+    """
+    answers = {}
+    for row in rows:
+        if row["method"] == method and not row["practice"] and not row["catch"]:
+            answers.setdefault(row["photograph"], []).append(bool(row["fooled"]))
+    found = []
+    for photograph, fooled_by in answers.items():
+        if len(fooled_by) >= least:
+            wilson = stats.binomtest(sum(fooled_by), len(fooled_by)).proportion_ci(method="wilson")
+            found.append(Chosen(photograph, float(np.mean(fooled_by)), wilson.low, wilson.high, len(fooled_by)))
+    return sorted(found, key=lambda one: (-one.share, one.photograph))
+
+
 def two_level_error(shares, trials, samples=2000, seed=0):
     """The authors' +-: deviation of a mean over raters when people are drawn again, and each one's pairs again.
 
