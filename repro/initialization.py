@@ -187,13 +187,13 @@ def random_initialize(network: nn.Module, kind: str) -> None:
 def refresh_batch_statistics(network: nn.Module, lightness: Float[Tensor, "n 1 h w"]) -> None:
     """Set the running statistics of batch normalisation to the sample's.
 
-    So evaluation mode works from the start.
+    Then evaluation mode works before any training.
     """
     norms = [norm for layer in network.layers.values() if (norm := normalization(layer))]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
+        norm.momentum = None  # a plain average, so that one pass is enough
     network(lightness)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

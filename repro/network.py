@@ -30,9 +30,9 @@ DEAD = 0.01  # of its layer's median variance: a channel with less hardly ever w
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that a rare photograph cannot blow up.
 
-    After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph
-    that wakes one after all would be divided by its root.  So in evaluation no variance counts as less than `floor`
-    times the layer's median; training is untouched.  With floor 0 it is torch's own, bit for bit.
+    After a ReLU some channels become 0 everywhere, and their running variance falls, to 1e-45 in the end.  A photograph
+    that excites such a channel after all would be divided by nearly 0.  So in evaluation no variance counts as less
+    than `floor` times the layer's median; training is untouched.  With floor 0 it is torch's own, bit for bit.
 
     It has a scale and a shift for every channel, which Caffe's layer in the authors' release has not.
     """

@@ -94,7 +94,7 @@ def _parts(logits):
 
 @dataclass(frozen=True)
 class Objective:
-    """One of the paper's three, with what it needs.
+    """One of the paper's three objectives, with all that its loss needs.
 
     name: regression, classification or rebalanced.  class_weights: for rebalanced, else None.
     neighbours, sigma: of the soft encoding.  table: see `on`.

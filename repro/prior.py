@@ -69,7 +69,7 @@ def smooth(prior: Float[Tensor, " q"], bins: Float[Tensor, "q 2"], sigma: float 
     if sigma == 0:
         return prior.double()
     squared = torch.cdist(bins.double(), bins.double()) ** 2
-    # softmax is the Gaussian divided by its sum over the bins that exist, so that none is lost at the gamut's rim
+    # softmax is the Gaussian divided by its sum over the bins that exist, so that no mass is lost at the rim
     share = torch.softmax(squared / (-2 * sigma**2), 0)  # column j: where the mass of bin j goes
     return share @ prior.double()
 

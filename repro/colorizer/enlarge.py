@@ -67,7 +67,8 @@ def squashed(photo, side):
 def reduced(photo, across, down):
     """Means of blocks of `across` x `down` pixels: (H, W, 3) uint8 -> (ceil(H / down), ceil(W / across), 3) uint8.
 
-    As Pillow's `Image.reduce`, the last blocks of what there is; but in strips, as Pillow copies what it is given.
+    Like Pillow's `Image.reduce`, it averages what there is of the last blocks.  It works in strips, because Pillow
+    copies what it is given.
     """
     high = max(1, STRIP // (photo.shape[1] * down)) * down
     strips = (photo[top : top + high] for top in range(0, len(photo), high))
@@ -93,7 +94,8 @@ def guided(ab, lightness, radius=4, epsilon=10.0):
 
 
 def _window_means(maps, radius):
-    """Means of the windows around every pixel, of what there is of them: (n, h, w), along one side after the other."""
+    """Means of the windows around every pixel, which end at the borders: (n, h, w)."""
+    # along one side and then the other: 2 (2 r + 1) values a pixel instead of (2 r + 1)^2
     wide = 2 * radius + 1
     rows = F.avg_pool2d(maps[None], (1, wide), 1, (0, radius), count_include_pad=False)
     return F.avg_pool2d(rows, (wide, 1), 1, (radius, 0), count_include_pad=False)[0]

@@ -200,7 +200,7 @@ class Colorizer:
 
     @property
     def description(self):
-        """What it is, in words, for people."""
+        """The model in words: its name, or its file with its objective and network."""
         path = Path(self.origin)
         if path.parent == PRETRAINED and path.stem in MODELS:
             return f"{path.stem}: {MODELS[path.stem]}"
@@ -274,6 +274,7 @@ def _as_rgb8(photo):
         or not photo.size
     ):
         raise ValueError(f"expected a photograph (H, W) or (H, W, 3) uint8, got {photo.shape} {photo.dtype}")
+    # of gray, a view that shows the one channel three times: no copy
     return np.broadcast_to(photo[..., None], (*photo.shape, 3)) if photo.ndim == 2 else photo
 
 

@@ -67,7 +67,7 @@ class Coloured:
     def of(
         cls, predicted_ab: Float[Tensor, "n h w 2"], true_ab: Float[Tensor, "n h w 2"], bins: Float[Tensor, "q 2"]
     ) -> "Coloured":
-        """Of maps, ab units, h and w at least 2."""
+        """Measure predicted maps beside the true ones: ab units, h and w at least 2."""
         ab = predicted_ab.cpu().float()
         chroma = ab.norm(dim=-1).mean((1, 2)).double().numpy()
         return cls(*by_colour(ab, true_ab, bins), chroma, steps(ab))
@@ -79,7 +79,7 @@ class Coloured:
 
     @classmethod
     def joined(cls, parts):
-        """The units of several parts as those of one."""
+        """Join the photographs of several parts into one."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
 
 

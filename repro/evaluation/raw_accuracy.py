@@ -78,7 +78,7 @@ class RawAccuracy:
         return self
 
     def reduce(self, summed):
-        """Make this of all processes: `summed` gives the sum of every process's tensor."""
+        """Add up what all processes measured: `summed` gives the sum of every process's tensor."""
         self.count, self.error, self.within = (summed(part) for part in (self.count, self.error, self.within))
 
     def _weights(self, rebalanced):

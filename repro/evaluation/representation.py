@@ -37,7 +37,7 @@ L2 = (1e-4, 1e-3, 1e-2, 1e-1)  # of the standardised features' weights: the best
 class Probe:
     """A linear classifier on one layer.
 
-    weights: a row a feature, and last the bias.  mean, scale: of the features.  l2: the decay that was chosen.
+    weights: one row for each feature, the bias last.  mean, scale: of the features.  l2: the decay that was chosen.
     """
 
     weights: Float[Tensor, "_ classes"]

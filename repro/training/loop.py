@@ -186,6 +186,7 @@ class Run:
             lightness = faded(lightness, self.settings.faded)
         if self.settings.noise:
             lightness = grainy(lightness, self.settings.noise)
+        # channels last: the order in memory in which convolutions are fastest
         return lightness.contiguous(memory_format=torch.channels_last), self.resident.targets(ab)
 
     def batch(self, step, crop):
@@ -208,6 +209,7 @@ class Run:
             with self.fabric.no_backward_sync(self.model, enabled=part + 1 < parts):
                 with autocast(self.precision, self.fabric.device):
                     output = self.model(lightness)
+                # the logits may be overwritten, as nothing after their gradient needs them
                 loss = self.resident.loss_to(output, targets, overwrite=True) / parts
                 self.fabric.backward(loss)
             total = total + loss.detach()
@@ -259,6 +261,7 @@ class Run:
     def save(self, done):
         """A checkpoint, written by the first process while the others wait."""
         self.progress.collect()
+        # every process joins in this sum, so it stands before what only the first one does
         skipped = int(summed(torch.tensor(float(self.feed.skipped)), self.fabric))
         if skipped:
             self.report(f"  {skipped} broken photographs passed over so far")
