@@ -67,6 +67,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
             sums.append((pixel_weights[part] * loss).sum())
         ctx.save_for_backward(logits, indices, weights, pixel_weights, torch.cat(normalizers))
         ctx.overwrite = overwrite
+        # by the pixels and not by the weights' sum: equation 3 has no such division, as their mean over the prior is 1
         return torch.stack(sums).sum() / pixel_weights.numel()
 
     @staticmethod

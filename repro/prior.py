@@ -38,7 +38,7 @@ def count_colors(
     neighbours: of the soft encoding; the release's prior has 10.
     The counts may be added to those of other photographs.
     """
-    counts = torch.zeros(len(bins), dtype=torch.float64)  # float32 would stop counting at 2^24, 17 million pixels
+    counts = torch.zeros(len(bins), dtype=torch.float64)  # float32 loses whole numbers beyond 2^24, 17 million pixels
     for ab in ab_batches:
         if soft:
             indices, weights = soft_encode(ab, bins, neighbours)

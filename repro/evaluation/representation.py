@@ -263,7 +263,7 @@ def probe_beside_untrained(trained, lightness, training, test, layers, seeds, dr
 def _draw(targets, count, seed):
     """Positions of `count` photographs, in order; the classes take turns, where a photograph has one class."""
     targets = np.asarray(targets)
-    order = np.random.default_rng((seed, 77)).permutation(len(targets))
+    order = np.random.default_rng((seed, 77)).permutation(len(targets))  # 77: draws apart from `fit_probe`'s
     if targets.ndim == 1:
         turn = np.empty(len(order), int)
         for label in np.unique(targets):

@@ -133,12 +133,12 @@ def true_colors(
     """
     most = min(most or len(photos), len(photos))
     if is_array(photos):
-        for first in range(rank * batch, most, world * batch):
+        for first in range(rank * batch, most, world * batch):  # the processes take the batches in turn
             yield true_ab(photos[first : min(first + batch, most)])
         return
     from repro.datasets import stream
 
-    left = -(-most // world)
+    left = -(-most // world)  # each process's part, rounded up
     for squares, *_ in stream.once(photos, "train", size, rank, world):
         if left <= 0:
             return
@@ -177,7 +177,7 @@ class PhotoFeed:
         """(photographs, windows of `side` pixels into them) of this process's part of a step's batch, for `cut`."""
         wanted = self.settings
         where = windows(len(self.photos), self.size, side, wanted.batch, wanted.seed, step)
-        where = where[:, self.mine]
+        where = where[:, self.mine]  # of the whole batch's windows: however many share it, the batch is the same
         if self.device.type == "cpu":
             return self.photos, where
         if self.resident:

@@ -98,7 +98,7 @@ def _learn(run, stop, checkpoint_every):
         # where a training has a time, the schedule follows the clock and not only the steps
         rate = learning_rate(run.settings.schedule, max(done, share * run.settings.steps), run.settings.steps)
         for group in run.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
+            group["lr"] = rate * group["factor"]  # below 1 for layers that were trained before: `rates` of a network
         try:
             loss = run.step(done, run.settings.crop_at(share))
         except SourceError as error:
@@ -209,7 +209,8 @@ class Run:
             with self.fabric.no_backward_sync(self.model, enabled=part + 1 < parts):
                 with autocast(self.precision, self.fabric.device):
                     output = self.model(lightness)
-                # the logits may be overwritten, as nothing after their gradient needs them
+                # each part's loss is a mean, and the mean of equal parts' means is the batch's.
+                # The logits may be overwritten, as nothing after their gradient needs them
                 loss = self.resident.loss_to(output, targets, overwrite=True) / parts
                 self.fabric.backward(loss)
             total = total + loss.detach()
@@ -281,7 +282,7 @@ class Run:
                 self.average,
             )
         self.fabric.barrier()
-        self.progress.resume()
+        self.progress.resume()  # the time that saving took is no training
 
 
 def _check(photos, validation, settings, objective, processes):
