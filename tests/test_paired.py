@@ -118,8 +118,8 @@ def test_photographs_that_both_get_right_do_not_widen_the_interval():
 def test_judges_that_disagree_by_hand():
     """From gray to colour C gains the first two of four photographs, D gains the first and loses the second."""
     hits = {
-        "C": {"colour": [1, 1, 0, 1], "gray": [0, 0, 0, 1]},
-        "D": {"colour": [1, 0, 0, 1], "gray": [0, 1, 0, 1]},
+        "C": {"colour": np.array([1, 1, 0, 1], bool), "gray": np.array([0, 0, 0, 1], bool)},
+        "D": {"colour": np.array([1, 0, 0, 1], bool), "gray": np.array([0, 1, 0, 1], bool)},
     }
     found = paired.disagreements(hits, ("colour", "gray"))
     assert list(found) == [("C", "D")]

@@ -5,10 +5,11 @@ first; each object (instance) then draws its colour from its thing's table, inde
 grayscale picture) is known, and what a network learns can be held against what theory says it must learn.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int8, Int64, UInt8
+from jaxtyping import Float32, Int8, Int16, Int64, UInt8
 
 from repro.color import lab_to_rgb8
 from repro.datasets.folder import Item, Source, check_split
@@ -43,7 +44,7 @@ class Scenes:
 class Canvas:
     """One scene being composed. Lengths are fractions of the picture; (0, 0) is the upper left corner."""
 
-    def __init__(self, levels, instances, rng):
+    def __init__(self, levels: Int16[np.ndarray, "s s"], instances: UInt8[np.ndarray, "s s"], rng: np.random.Generator):
         self.levels, self.instances, self.rng = levels, instances, rng
         self.size = len(levels)
         self.bank = texture_bank(self.size)
@@ -109,7 +110,7 @@ class Canvas:
         self.things.append(number)
 
 
-# -- painting --------------------------------------------------------------------------------------------------------
+# ---- painting ----
 
 
 def classes(world="first"):
@@ -119,15 +120,19 @@ def classes(world="first"):
     return tuple(compose.__name__.replace("_", " ") for compose in SCENES[world])
 
 
-def label_of(index, world="first"):
+def label_of(
+    index: int | np.integer | Int64[np.ndarray, " n"], world: str = "first"
+) -> np.integer | Int64[np.ndarray, " n"]:
     """The class of scene `index`: classes take turns, so any run of scenes is balanced."""
     return np.asarray(index) % len(SCENES[world])
 
 
-def paint(seed, index_or_indices, size=64, world="first"):
+def paint(
+    seed: int, index_or_indices: int | Sequence[int] | Int64[np.ndarray, " n"], size: int = 64, world: str = "first"
+) -> Scenes:
     """Paint scenes; scene i of a seed and world is the same in whatever batch it is painted.
 
-    A scene at another size has the same composition and colours, drawn finer.  Returns `Scenes`.
+    A scene at another size has the same composition and colours, drawn finer.
     """
     indices, names = np.atleast_1d(index_or_indices).astype(np.int64), classes(world)
     count = len(indices)
@@ -179,8 +184,7 @@ def _paint_batch(scenes, part, seed, indices, world):
         scenes.rgb8[part][k] = pixels.view(np.uint8).reshape(size, size, 4)[..., :3]
 
 
-# -- as a source of pictures
-# -----------------------------------------------------------------------------------------
+# ---- as a source of pictures ----
 
 
 @dataclass(frozen=True, order=True)
@@ -218,8 +222,8 @@ class WorldSource(Source):
             for number, (index, label) in enumerate(zip(self.indices(split), labels, strict=True))
         ]
 
-    def read(self, item):
-        """(128, 128, 3) uint8: the picture of one item."""
+    def read(self, item: WorldItem) -> UInt8[np.ndarray, "128 128 3"]:
+        """The picture of one item."""
         return paint(self.seed, item.index, 128, self.world).rgb8[0]
 
     def bulk(
