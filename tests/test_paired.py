@@ -137,7 +137,7 @@ def test_a_judge_never_disagrees_with_itself():
 def test_disputed_photographs_are_opposite_verdicts_first_then_the_widest_apart():
     def steps(before, after, surer):
         made = lambda wrong, certainty: Answers(
-            np.array(wrong), np.array(wrong), np.array(certainty, float), np.zeros((len(wrong), 1), int)
+            np.array(wrong), np.array(wrong), np.array(certainty, np.float32), np.zeros((len(wrong), 1), int)
         )
         return made(before, np.zeros(len(before))), made(after, surer)
 

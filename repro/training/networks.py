@@ -15,10 +15,11 @@ from repro.training.batches import Photos, sample_crops
 SAMPLE = 48  # photographs that initialisation looks at
 
 
-def build_network(settings, objective, photos: Photos, size=None, empty=False):
+def build_network(settings, objective, photos: Photos | None, size=None, empty=False):
     """A network, initialised as the settings say: from a sample of the photographs, or at random.
 
-    size: that shards are read at.  empty: without weights that mean anything; they come from elsewhere.
+    photos: None will do where the start looks at none.  size: that shards are read at.  empty: without weights that
+    mean anything; they come from elsewhere.
     """
     torch.manual_seed(settings.seed)
     network = NETWORKS[settings.network](settings.width, objective.outputs)
