@@ -119,7 +119,8 @@ class Colorizer:
     def colorize(self, photo: Photo, decoding=None, temperature=None, hints=()) -> UInt8[np.ndarray, "h w 3"]:
         """Colour a photograph, keeping to what a person knows of its colours.
 
-        photo: of any size, a Pillow image without transparency; of a colour photograph only the lightness is used.
+        photo: of any size; a Pillow image must be without transparency.  Of a colour photograph only the lightness is
+        used.
         hints: [(x, y, (a, b))]: the pixel x from the left and y from the top has this colour, ab units.  It spreads
         over what belongs together (`hints.py`).  There the result's ab is the hint's to 3 ab units, where sRGB has that
         colour at that lightness and no other hint lies within two pixels of the small copy.
