@@ -51,17 +51,18 @@ def in_words(objective, comparisons):
     return f"{found}, and this training misses it; a longer one (train.steps) comes nearer."
 
 
-def average_outputs(colorizer, scenes, margin=STRIDE, batch=50):
+def average_outputs(colorizer, scenes, margin=STRIDE, batch=50, things=THINGS):
     """Mean prediction on each thing's pixels, and how many pixels (things,).
 
     The prediction is (things, Q) probabilities or (things, 2) ab.  The pixels lie `margin` px and more inside, by
-    default as far as the network's outputs lie apart.
+    default as far as the network's outputs lie apart.  things: of the scenes' world.
     """
-    things = np.where(interior(scenes.instances, margin), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
+    kinds = len(things)
+    things = np.where(interior(scenes.instances, margin), scenes.things, kinds)[:, ::STRIDE, ::STRIDE]
     size = 2 if gives_ab(colorizer.objective) else len(colorizer.bins)
     total, count = (
-        torch.zeros(len(THINGS) + 1, size, dtype=torch.float64),
-        np.bincount(things.ravel(), minlength=len(THINGS) + 1),
+        torch.zeros(kinds + 1, size, dtype=torch.float64),
+        np.bincount(things.ravel(), minlength=kinds + 1),
     )
     for first in range(0, len(things), batch):
         part = slice(first, first + batch)

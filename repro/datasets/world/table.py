@@ -41,6 +41,11 @@ class Thing:
         return np.array(self.second if world == "second" and self.second else [c[0] for c in self.colours])
 
     @property
+    def texture(self):
+        """All that its texture is drawn from."""
+        return self.pattern, self.periods, self.contrast, self.grain
+
+    @property
     def ab(self):
         """(C, 2) float64: the colours, before jitter."""
         return np.array([c[2:] for c in self.colours], float)
@@ -102,7 +107,6 @@ def _thing(thing):
 
 
 # -- what theory says about a thing's colours
-# ----------------------------------------------------------------------
 
 
 def draw_colours(thing, uniform, normal, world="first"):
@@ -163,7 +167,6 @@ def shares(distribution, thing, bins, within=8.0):
 
 
 # -- textures: periodic patterns of lightness in -1..1
-# --------------------------------------------------------------
 
 
 def _noise(rng, y, x, periods):
@@ -216,16 +219,16 @@ _PATTERNS = {
 
 
 @cache
-def texture_bank(size):
+def texture_bank(size, things=THINGS):
     """(things, 2 * size, 2 * size) int16: every texture in levels about the middle, twice over each way.
 
     Doubled so that a patch at any offset is one slice.  A texture is given in pixels at size 64 and grows
-    with size.
+    with size.  Things of the same pattern, periods, contrast and grain share it to the last pixel.
     """
     y, x = np.meshgrid(*[(np.arange(size) + 0.5) * PERIOD / size - 0.5] * 2, indexing="ij")
-    bank = []
-    for number, thing in enumerate(THINGS):
-        rng = np.random.default_rng([number, 313])
+    bank, first = [], {}
+    for number, thing in enumerate(things):
+        rng = np.random.default_rng([first.setdefault(thing.texture, number), 313])
         pattern = thing.contrast * _PATTERNS[thing.pattern](rng, y, x, thing.periods)
         pattern += thing.grain * _noise(rng, y, x, (1, 1))
         bank.append(np.tile(np.rint(pattern * LEVELS / 2).astype(np.int16), (2, 2)))
@@ -233,7 +236,6 @@ def texture_bank(size):
 
 
 # -- outlines: functions of u (left -1 .. right 1) and v (top -1 .. bottom 1) -> (mask, shade in levels)
-# -------------
 
 
 def _disc(u, v):
