@@ -21,6 +21,9 @@ BY_HAND = {
     },
     "03_network": {
         "Play: the view of a layer": ["The second sees 3 + 2 = [5];", "5 + 2·2 = [9], then [13]"],
+        "Initialisation": [
+            "2, 4, 6 with mean [4] and (n - 1) standard deviation [2]; so it must be [halved], and shifted by [-2]"
+        ],
     },
     "04_training": {
         "The objectives, by hand": [

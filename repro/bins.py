@@ -23,14 +23,16 @@ def ab_bins(spacing: float = SPACING) -> Float32[Tensor, "q 2"]:
 
     Q is 313 for spacing 10.
     """
-    return torch.from_numpy(_ab_bins(spacing).copy())
+    return torch.from_numpy(_ab_bins(spacing).copy())  # a copy: who changes it must not change the cached one
 
 
 @cache
 def _ab_bins(spacing):
     if not spacing > 0:
         raise ValueError(f"spacing must be a positive number of ab units, got {spacing}")
+    # up to 150, which is beyond every colour of sRGB, so that the lattice cuts no bin off
     ticks = np.arange(-np.ceil(150 / spacing), np.ceil(150 / spacing) + 1) * spacing
+    # "ij": a changes slowest, which is the order of the released bins
     lattice = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), -1).reshape(-1, 2)
     return lattice[squares_touching(lattice, spacing, srgb_ab_hull())].astype(np.float32)
 
@@ -46,12 +48,13 @@ def squares_touching(
     normals = np.stack((edges[:, 1], -edges[:, 0]), 1)
     axes = np.vstack((normals, np.eye(2)))  # the squares' own normals too
     shadow = hull @ axes.T  # (V, A): the polygon on each axis
+    # a square's projection is widest from corner to corner, hence the sum of the axis's absolute components
     middle, reach = centres @ axes.T, half_width * np.abs(axes).sum(1)
     return ((middle - reach <= shadow.max(0)) & (middle + reach >= shadow.min(0))).all(1)
 
 
 def fingerprint(bins: Float[Array, "q 2"]) -> str:
-    """Short sha256 of the bins' values in their order: weights carry it, so that they never meet other bins."""
+    """Short sha256 of the bins' values in their order: a file of weights carries it, so that it meets no other bins."""
     return hashlib.sha256(np.ascontiguousarray(np.asarray(bins), np.float32).tobytes()).hexdigest()[:16]
 
 
@@ -89,7 +92,7 @@ def nearest_bins_of_srgb(
 ) -> tuple[Float32[Tensor, "p {neighbours}"], Int64[Tensor, "p {neighbours}"]]:
     """`nearest_bins` of colours that sRGB has, by a table of `search_table`.
 
-    As these colours lie within the table, nothing is asked of their values, so that a GPU's host never waits.
+    These colours lie within the table.  So their values need no check, for which a GPU's host would have to wait.
     """
     squared, indices, _ = _nearest_within(points.float(), table, neighbours)
     return squared, indices
@@ -100,6 +103,7 @@ def _nearest_within(points, table, neighbours):
     side = int(2 * REACH / CELL)
     cell = ((points + REACH) / CELL).floor()
     inside = ((cell >= 0) & (cell < side)).all(-1)  # False for NaN too
+    # the table's cells are numbered row by row; points outside take any cell's, and the caller looks at `inside`
     row = torch.where(inside, cell[:, 0] * side + cell[:, 1], 0).long()
     candidates, a, b = (part.index_select(0, row) for part in table)  # each (P, C)
     return *_smallest(points, candidates, a, b, neighbours), inside
@@ -119,8 +123,9 @@ def search_table(
 ) -> tuple[Int64[Tensor, "cells c"], Float32[Tensor, "cells c"], Float32[Tensor, "cells c"]]:
     """For every cell: its candidates in ascending order, and their a and b.
 
-    A cell with fewer candidates than another is padded with some far away.
+    All cells have the same number of candidates: where there are fewer, bins far away fill the row up.
     """
+    # a cache can tell bytes apart by their value, tensors only by where they lie
     return _search_table(np.asarray(bins.cpu(), np.float32).tobytes(), neighbours, str(device))
 
 
@@ -130,13 +135,17 @@ def _search_table(bins_bytes, neighbours, device):
     ticks = torch.arange(-REACH, REACH, CELL) + CELL / 2
     slack = CELL * 2**0.5  # how much two distances can change against each other within a cell: twice its half-diagonal
     rows = []
-    for strip in ticks.split(32):
+    for strip in ticks.split(32):  # all cells at once would take the memory of 65,536 x Q distances
+        # differences and not the faster product of matrices, which loses the digits that near bins differ in
         distance = torch.cdist(torch.cartesian_prod(strip, ticks), bins, compute_mode="donot_use_mm_for_euclid_dist")
+        # a bin further than the Kth nearest of the cell's middle, and the slack, is no point's Kth nearest;
+        # 1e-3 is for rounding
         limit = distance.kthvalue(neighbours, dim=1, keepdim=True).values + slack + 1e-3
         count = int((distance <= limit).sum(1).max())
         near, order = distance.topk(count, dim=1, largest=False)
+        # in ascending order, so that of equally near bins the first one wins, as when all bins are compared
         rows.append(order.masked_fill(near > limit, len(bins)).sort(1).values)
     width = max(row.shape[1] for row in rows)
     rows = torch.cat([torch.nn.functional.pad(row, (0, width - row.shape[1]), value=len(bins)) for row in rows])
-    a, b = torch.cat((bins, torch.full((1, 2), 1e9))).t()
+    a, b = torch.cat((bins, torch.full((1, 2), 1e9))).t()  # the padding, one bin more, which is never near
     return rows.to(device), a[rows].to(device), b[rows].to(device)

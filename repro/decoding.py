@@ -35,6 +35,7 @@ def mean(logits: Float[Tensor, "n q h w"], bins: Float[Tensor, "q 2"]) -> Float3
 def mode(logits: Float[Tensor, "n q h w"], bins: Float[Tensor, "q 2"]) -> Float32[Tensor, "n 2 h w"]:
     """The most probable bin, the limit T -> 0: vivid but patchy."""
     _check(logits, bins)
+    # softmax keeps the order, so the largest logit is the largest probability
     return bins.to(logits.device).float()[logits.argmax(1)].permute(0, 3, 1, 2)
 
 

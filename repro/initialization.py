@@ -39,8 +39,9 @@ def kmeans_initialize(
         raise ValueError("the sample has no variation in lightness; k-means needs photographs")
     generator = torch.Generator().manual_seed(seed)
     training = network.training
-    network.train()
+    network.train()  # batch normalisation then takes the sample's own statistics, as the first step of training will
     features = centred(lightness)
+    # from input to output, as a layer's patches are what the layers before it make with their new weights
     for layer in network.layers.values():
         convolution = layer[0]
         set_centroids(convolution, features, generator)
@@ -60,17 +61,20 @@ def set_centroids(convolution: nn.Module, features: Float[Tensor, "n c h w"], ge
     patches = sample_patches(convolution, features, generator)  # (P, C * k * k)
     patches = patches - patches.mean(0)
     variance, directions = principal_directions(patches.T @ patches / len(patches))
-    keep = variance > 1e-2 * variance[-1]  # whitening the others would only amplify noise
+    keep = variance > 1e-2 * variance[-1]  # of the largest; whitening the others would only amplify noise
     whitening = directions[:, keep] / variance[keep].sqrt()  # (C * k * k, kept)
     seed = int(torch.randint(2**31, (), generator=generator))
     clusters = convolution.out_channels
     if len(patches) < clusters:
         raise ValueError(f"{len(patches)} patches for {clusters} channels: the sample needs more or larger photographs")
+    # a start need not be the best clustering, so one quick run is enough
     kmeans = KMeans(clusters, init="random", n_init=1, max_iter=20, random_state=seed)
     with threadpool_limits(2, "openmp"):  # more threads add up in whatever order they finish: other digits every time
         kmeans.fit((patches @ whitening).numpy())
+    # a filter meets patches as they are, not whitened: centroid . (patch @ W) = patch . (centroid @ W.T)
     centroids = torch.from_numpy(kmeans.cluster_centers_).to(patches) @ whitening.T
     if transposed:  # (out, C, 2, 2): each of the four output phases sees a 2 x 2 part of the 4 x 4 kernel
+        # flipped, as a transposed convolution runs its kernel backwards; repeated, so that all phases see the same
         small = centroids.view(clusters, convolution.in_channels, 2, 2).transpose(0, 1)
         convolution.weight.copy_(small.flip(2, 3).repeat_interleave(2, 2).repeat_interleave(2, 3))
     else:
@@ -101,7 +105,7 @@ def sample_patches(
     else:
         kernel, dilation = convolution.kernel_size[0], convolution.dilation[0]
         stride, padding = convolution.stride[0], convolution.padding[0]
-    each = -(-count // len(features))
+    each = -(-count // len(features))  # rounded up
     patches = []
     for one in features:
         columns = F.unfold(one[None], kernel, dilation, padding, stride)[0]  # (C * k * k, positions)
@@ -114,6 +118,7 @@ def normalize_channels(convolution: nn.Module, features: Float[Tensor, "n c h w"
     """Step 2: scale and shift every output channel to mean beta and variance 1 over the sample."""
     output = convolution(features)
     mean, deviation = output.mean((0, 2, 3)), output.std((0, 2, 3)).clamp_min(1e-6)
+    # a transposed convolution stores its output channels second
     shape = (1, -1, 1, 1) if isinstance(convolution, nn.ConvTranspose2d) else (-1, 1, 1, 1)
     convolution.weight.div_(deviation.view(shape))
     convolution.bias.sub_(mean).div_(deviation).add_(beta)
@@ -124,7 +129,7 @@ def gradient_ratios(
 ) -> dict[str, float]:
     """{name: mean squared gradient over mean squared weight} for a random linear loss <output, noise>.
 
-    The paper measures it so.
+    This is how the paper measures at what pace each layer would learn.
     """
     network.zero_grad()
     with torch.enable_grad():
@@ -149,9 +154,10 @@ def equalize_gradient_ratios(
     product is 1: their ratios' geometric mean is the target.
     """
     names = [name for name, _ in convolutions(network)]
-    normalized = [len(layer) == 3 for layer in network.layers.values()]
+    normalized = [len(layer) == 3 for layer in network.layers.values()]  # the third part is batch normalisation
+    # reversed, the first True is the last normalised layer: the tail is what comes after it
     tail = names[len(normalized) - normalized[::-1].index(True) :] if any(normalized) else names
-    for _ in range(rounds):
+    for _ in range(rounds):  # again, as the scale of one layer moves the gradients of all others
         ratios = gradient_ratios(network, lightness, generator)
         logs = {name: torch.tensor(ratio, dtype=torch.float64).log() for name, ratio in ratios.items()}
         target = torch.stack([logs[name] for name in tail]).mean()
@@ -160,7 +166,7 @@ def equalize_gradient_ratios(
             scale = float(((logs[name] - target) / 4).exp())
             convolution.weight.mul_(scale)
             carried *= scale
-            convolution.bias.mul_(carried)
+            convolution.bias.mul_(carried)  # it adds to activations that are now larger by this
             if normalization(network.layers[name]):
                 carried = 1.0
 
@@ -181,13 +187,13 @@ def random_initialize(network: nn.Module, kind: str) -> None:
 def refresh_batch_statistics(network: nn.Module, lightness: Float[Tensor, "n 1 h w"]) -> None:
     """Set the running statistics of batch normalisation to the sample's.
 
-    So evaluation mode works from the start.
+    Then evaluation mode works before any training.
     """
     norms = [norm for layer in network.layers.values() if (norm := normalization(layer))]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
+        norm.momentum = None  # a plain average, so that one pass is enough
     network(lightness)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

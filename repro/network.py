@@ -30,9 +30,9 @@ DEAD = 0.01  # of its layer's median variance: a channel with less hardly ever w
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that a rare photograph cannot blow up.
 
-    After a ReLU some channels fall silent, and their running variance with them, to 1e-45 in the end.  A photograph
-    that wakes one after all would be divided by its root.  So in evaluation no variance counts as less than `floor`
-    times the layer's median; training is untouched.  With floor 0 it is torch's own, bit for bit.
+    After a ReLU some channels become 0 everywhere, and their running variance falls, to 1e-45 in the end.  A photograph
+    that excites such a channel after all would be divided by nearly 0.  So in evaluation no variance counts as less
+    than `floor` times the layer's median; training is untouched.  With floor 0 it is torch's own, bit for bit.
 
     It has a scale and a shift for every channel, which Caffe's layer in the authors' release has not.
     """
@@ -75,7 +75,7 @@ class ColorizationNet(nn.Module):
         for block, (channels, stride, dilation) in BLOCKS.items():
             for position, count in enumerate(channels, 1):
                 last = position == len(channels)
-                convolution = nn.Conv2d(
+                convolution = nn.Conv2d(  # padded by the dilation, so that only a stride changes the size
                     previous, scaled(count), 3, stride if last else 1, padding=dilation, dilation=dilation
                 )
                 norm = [BatchNorm(scaled(count))] if last and self.normalized else []
@@ -83,7 +83,7 @@ class ColorizationNet(nn.Module):
                 previous = scaled(count)
         for position, count in enumerate(DECODER, 1):
             if position == 1:
-                convolution = nn.ConvTranspose2d(previous, scaled(count), 4, 2, padding=1)
+                convolution = nn.ConvTranspose2d(previous, scaled(count), 4, 2, padding=1)  # exactly twice as large
             else:
                 convolution = nn.Conv2d(previous, scaled(count), 3, padding=1)
             self.layers[f"conv8_{position}"] = nn.Sequential(convolution, nn.ReLU(inplace=True))
@@ -169,7 +169,8 @@ def receptive_fields(network: nn.Module) -> dict[str, tuple[int, int]]:
     for name, convolution in convolutions(network):
         if isinstance(convolution, nn.ConvTranspose2d):
             stride //= convolution.stride[0]
-            reach = 1  # an output pixel of a 4x4, stride 2 transposed convolution sees 2 x 2 input pixels
+            # an output of the 4x4 kernel with stride 2 sees 2 x 2 inputs, so the field grows by one step of the input
+            reach = 1
             field += reach * stride * convolution.stride[0]
         else:
             field += (convolution.kernel_size[0] - 1) * convolution.dilation[0] * stride
@@ -186,12 +187,12 @@ def multiply_adds(network: nn.Module, height: int = 256, width: int = 256) -> di
         def hook(layer, inputs, output):
             taps = layer.kernel_size[0] * layer.kernel_size[1] * layer.in_channels
             if isinstance(layer, nn.ConvTranspose2d):
-                taps //= layer.stride[0] * layer.stride[1]
+                taps //= layer.stride[0] * layer.stride[1]  # an output is reached by a part of the kernel only
             counts[name] = taps * output.shape[1:].numel()
 
         return hook
 
-    with torch.device("meta"):
+    with torch.device("meta"):  # shapes alone, without memory or arithmetic
         shadow = ColorizationNet(network.width, network.outputs)
         for name, convolution in convolutions(shadow):
             hooks.append(convolution.register_forward_hook(count(name)))

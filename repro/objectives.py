@@ -61,24 +61,26 @@ class _SoftCrossEntropy(torch.autograd.Function):
     def forward(ctx, logits, indices, weights, pixel_weights, overwrite):
         normalizers, sums = [], []
         for part in _parts(logits):
-            z = logits[part].permute(0, 2, 3, 1).float()  # (n, h, w, Q)
+            z = logits[part].permute(0, 2, 3, 1).float()  # (n, h, w, Q); float32 also where the network is in bfloat16
             normalizers.append(z.logsumexp(-1))
             loss = normalizers[-1] - (z.gather(-1, indices[part]) * weights[part]).sum(-1)
             sums.append((pixel_weights[part] * loss).sum())
         ctx.save_for_backward(logits, indices, weights, pixel_weights, torch.cat(normalizers))
         ctx.overwrite = overwrite
+        # by the pixels and not by the weights' sum: equation 3 has no such division, as their mean over the prior is 1
         return torch.stack(sums).sum() / pixel_weights.numel()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @torch.autograd.function.once_differentiable  # it works in place, which a second derivative could not follow
     def backward(ctx, upstream):
         logits, indices, weights, pixel_weights, normalizers = ctx.saved_tensors
         gradient = logits.detach() if ctx.overwrite else torch.empty_like(logits)
         scale = pixel_weights[..., None] * (upstream / pixel_weights.numel())  # (N, h, w, 1)
         for part in _parts(logits):
             z = logits[part].permute(0, 2, 3, 1).float() - normalizers[part, ..., None]
+            # in place: the softmax, less the target at its few bins, times the pixel's weight
             z = z.exp_().scatter_add_(-1, indices[part], -weights[part]).mul_(scale[part])
-            gradient[part] = z.permute(0, 3, 1, 2)
+            gradient[part] = z.permute(0, 3, 1, 2)  # may lie over these logits, which have been read
         return gradient, None, None, None, None
 
 
@@ -93,7 +95,7 @@ def _parts(logits):
 
 @dataclass(frozen=True)
 class Objective:
-    """One of the paper's three, with what it needs.
+    """One of the paper's three objectives, with all that its loss needs.
 
     name: regression, classification or rebalanced.  class_weights: for rebalanced, else None.
     neighbours, sigma: of the soft encoding.  table: see `on`.
@@ -112,7 +114,9 @@ class Objective:
         if (self.class_weights is not None) != (self.name == "rebalanced"):
             raise ValueError("class_weights are for the rebalanced objective, and it needs them")
         if self.class_weights is not None and len(self.class_weights) != len(self.bins):
-            raise ValueError(f"{len(self.class_weights)} class_weights for {len(self.bins)} bins")
+            raise ValueError(
+                f"expected a weight for each bin, got {len(self.class_weights)} class_weights for {len(self.bins)} bins"
+            )
 
     @property
     def outputs(self) -> int:
@@ -120,10 +124,10 @@ class Objective:
         return 2 if gives_ab(self.name) else len(self.bins)
 
     def on(self, device):
-        """The same, with all that a step needs lying on the device.
+        """The same objective, with all that a step needs on the device.
 
-        It is for colours of sRGB alone, as every photograph's are: nothing is asked of their values, so a GPU's host
-        never waits.
+        It is for colours of sRGB alone, as every photograph's are.  So it need not check their values, and a GPU's host
+        never waits for the answer.
         """
         weights = None if self.class_weights is None else self.class_weights.float().to(device)
         table = search_table(self.bins, self.neighbours, device)
@@ -142,6 +146,7 @@ class Objective:
         v is 0 in photographs without colour.  The colours are ab in units of the output, or soft-encoded indices
         and weights.
         """
+        # a gray photograph would teach that its things are gray
         seen = has_color(ab).float()[:, None, None].expand(ab.shape[:-1])
         if gives_ab(self.name):
             return seen, ab / REGRESSION_SCALE
@@ -150,7 +155,7 @@ class Objective:
         else:
             indices, weights = soft_encode_srgb(ab, self.table, self.neighbours, self.sigma)
         if self.class_weights is not None:
-            seen = seen * self.class_weights.to(seen)[indices[..., 0]]
+            seen = seen * self.class_weights.to(seen)[indices[..., 0]]  # the nearest bin comes first: argmax_q Z_q
         return seen, indices, weights
 
     def loss_to(

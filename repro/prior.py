@@ -38,7 +38,7 @@ def count_colors(
     neighbours: of the soft encoding; the release's prior has 10.
     The counts may be added to those of other photographs.
     """
-    counts = torch.zeros(len(bins), dtype=torch.float64)
+    counts = torch.zeros(len(bins), dtype=torch.float64)  # float32 loses whole numbers beyond 2^24, 17 million pixels
     for ab in ab_batches:
         if soft:
             indices, weights = soft_encode(ab, bins, neighbours)
@@ -63,12 +63,13 @@ def smooth(prior: Float[Tensor, " q"], bins: Float[Tensor, "q 2"], sigma: float 
     """
     _check_prior(prior)
     if len(prior) != len(bins):
-        raise ValueError(f"prior has {len(prior)} entries for {len(bins)} bins")
+        raise ValueError(f"expected a share for every bin, got a prior of {len(prior)} entries for {len(bins)} bins")
     if not sigma >= 0:
         raise ValueError(f"sigma must be at least 0 (ab units; 0 does not smooth), got {sigma}")
     if sigma == 0:
         return prior.double()
     squared = torch.cdist(bins.double(), bins.double()) ** 2
+    # softmax is the Gaussian divided by its sum over the bins that exist, so that no mass is lost at the rim
     share = torch.softmax(squared / (-2 * sigma**2), 0)  # column j: where the mass of bin j goes
     return share @ prior.double()
 

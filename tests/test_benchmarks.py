@@ -8,11 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 
-from benchmarks import coverage, server
+from benchmarks import coverage, known_answers, server
 from benchmarks.__main__ import THEMES, main, table
 from benchmarks.fuzz import Outcome, checked_again, damaged, fuzz, try_files, whole_files
 from benchmarks.measure import Figure, best_seconds, peak_growth
+from repro import paths
+from repro.evaluation import known_world
 
 
 @pytest.mark.slow
@@ -137,3 +140,43 @@ def test_damage_is_the_same_for_a_seed_and_goes_behind_checksums():
     assert checked_again(spoiled)[:29] == spoiled[:29] and checked_again(spoiled) != spoiled
     injuries = [damaged(data, data, np.random.default_rng(seed)) for seed in (0, 0, 1)]
     assert injuries[0] == injuries[1] != injuries[2]
+
+
+# ---- the painted world's goals over several trainings ----
+
+
+@pytest.mark.slow
+def test_known_answers_of_several_trainings(tmp_path, monkeypatch, capsys):
+    """Each objective and precision once; what is there is not trained again; other settings are refused."""
+    params = yaml.safe_load((paths.ROOT / "params.yaml").read_text())
+    params["data"] |= {"size": 32, "train": 32, "val": 8, "test": 8}
+    params["train"] |= {"width": 0.03, "steps": 2, "batch": 4, "crop": 32, "validate_every": 2}
+    params["evaluate"] |= {"photographs": 8, "scenes": 100}
+    file, out = tmp_path / "params.yaml", tmp_path / "found.json"
+    file.write_text(yaml.safe_dump(params))
+
+    def run():
+        arguments = ["--params", str(file), "--seeds", "1", "--jobs", "1", "--out", str(out)]
+        monkeypatch.setattr(sys, "argv", ["known_answers", *arguments])
+        known_answers.main()
+        return capsys.readouterr().out.count("\n"), json.loads(out.read_text())
+
+    printed, found = run()
+    assert printed == 6 and len({(row["objective"], row["precision"]) for row in found["runs"]}) == 6
+    for row in found["runs"]:
+        assert row["largest_error"] > 0 and 0 < row["auc_rebalanced"] < row["auc"] < 1 and row["seconds"] > 0
+    out.write_text(json.dumps(found | {"runs": found["runs"][1:]}))
+    assert run()[0] == 1
+    file.write_text(yaml.safe_dump(params | {"train": params["train"] | {"steps": 3}}))
+    with pytest.raises(SystemExit):
+        run()
+    assert "is of other settings" in capsys.readouterr().err
+
+
+def test_a_table_of_trainings_by_hand():
+    errors = {"regression": (7.9, 8.1, 3.0), "rebalanced": (0.1, 0.05)}
+    runs = [{"objective": o, "precision": "32-true", "largest_error": e} for o, found in errors.items() for e in found]
+    assert known_world.runs_within_goals(runs) == [
+        ["regression", "32-true", 3, 2, 7.9, 8.1],
+        ["rebalanced", "32-true", 2, 2, pytest.approx(0.075), 0.1],
+    ]

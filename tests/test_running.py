@@ -159,11 +159,17 @@ def test_the_same_figures_are_inside_and_one_that_moved_is_named():
 def test_recorded_runs_go_before_every_other_range(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     assert reproduced.spread_over_runs() == {}
-    ends = {"AuC of rebalanced (%)": {"low": 0.861, "high": 0.865}}
-    (tmp_path / "spread.json").write_text(json.dumps({"runs": 30, "figures": ends}))
-    found = reproduced.compare(recorded(), recorded(), reproduced.spread_over_runs())
-    assert not found[0].inside and found[0].of == "30 recorded runs"
-    assert "30 recorded runs" in reproduced.in_text(found)
+    runs = [{"objective": "rebalanced", "auc": 0.863 + step, "auc_rebalanced": 0.8, "largest_error": 0.05 + step}
+            for step in (-0.001, 0, 0.001)]  # fmt: skip
+    (tmp_path / "known_answers.json").write_text(json.dumps({"runs": runs}))
+    spread = reproduced.spread_over_runs()
+    # mean .863, deviation .001, t with two degrees of freedom 4.303: 4.303 * .001 * sqrt(4 / 3) = .00497
+    ends = spread["AuC of rebalanced (%)"]
+    assert (ends["low"], ends["high"]) == (pytest.approx(0.85803, abs=1e-5), pytest.approx(0.86797, abs=1e-5))
+    assert spread["furthest from theory, rebalanced (share)"]["high"] == pytest.approx(0.051)
+    found = reproduced.compare(recorded(), recorded(), spread)
+    assert found[0].inside and found[0].of == "95 % of runs like 3 recorded trainings"
+    assert "3 recorded trainings" in reproduced.in_text(found)
 
 
 def test_another_size_is_not_compared():

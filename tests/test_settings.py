@@ -138,8 +138,8 @@ def test_changes_in_words():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  width: 0.25 ", "  width: abc ", "train.width must be a positive number, got 'abc'"),
-        ("cosine 2e-3", "linear 2e-3", "train.schedule: a schedule is 'cosine RATE' or '0:RATE STEP:RATE ...'"),
+        ("  width: 0.125 # 1 is", "  width: abc # 1 is", "train.width must be a positive number, got 'abc'"),
+        ("cosine 3e-3", "linear 3e-3", "train.schedule: a schedule is 'cosine RATE' or '0:RATE STEP:RATE ...'"),
     ],
 )
 def test_every_command_stops_with_one_line(tmp_path, capsys, command, old, new, message):

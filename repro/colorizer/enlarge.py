@@ -23,7 +23,7 @@ def join(photo, ab, guide=None, into=None, step=STRIDE):
     interpolated between those.  guide: lightness (4 h, 4 w) of the small copy; colours then end where
     lightness says that things end (`guided`), instead of fading over four of its pixels.  into: an array that takes
     the result, in place of a new one.  With a guide, ab may also be what `guided` gives: offset and slope.
-    step: without one, pixels of the small copy from one value of ab to the next.
+    step: pixels of the small copy from one value of ab to the next, where there is no guide.
     """
     height, width = photo.shape[:2]
     step = step if guide is None else 1
@@ -38,8 +38,9 @@ def join(photo, ab, guide=None, into=None, step=STRIDE):
             tile = slice(top, top + high), slice(left, left + wide)
             lab = torch.empty(*photo[tile].shape)
             lab[..., 0] = torch.from_numpy(rgb8_to_lightness(photo[tile]))
+            # bilinear interpolation is linear in rows, then in columns: two products of matrices
             lab[..., 1:] = (rows @ offset @ columns).permute(1, 2, 0)
-            if slope is not None:
+            if slope is not None:  # times the full-size lightness: so colours end as sharply as the photograph's edges
                 lab[..., 1:] += (rows @ slope @ columns).permute(1, 2, 0) * lab[..., :1]
             result[tile] = (lab_to_rgb_at_its_lightness(lab) * 255).round_().to(torch.uint8).numpy()
     return result
@@ -66,7 +67,8 @@ def squashed(photo, side):
 def reduced(photo, across, down):
     """Means of blocks of `across` x `down` pixels: (H, W, 3) uint8 -> (ceil(H / down), ceil(W / across), 3) uint8.
 
-    As Pillow's `Image.reduce`, the last blocks of what there is; but in strips, as Pillow copies what it is given.
+    Like Pillow's `Image.reduce`, it averages what there is of the last blocks.  It works in strips, because Pillow
+    copies what it is given.
     """
     high = max(1, STRIP // (photo.shape[1] * down)) * down
     strips = (photo[top : top + high] for top in range(0, len(photo), high))
@@ -86,12 +88,14 @@ def guided(ab, lightness, radius=4, epsilon=10.0):
     light = lightness[None]
     means = _window_means(torch.cat((light, light * light, ab, light * ab)), radius)
     of_light, of_square, of_ab, of_product = means.split((1, 1, 2, 2))
+    # linear regression in each window: covariance over variance, which epsilon keeps from 0 where it is even
     slope = (of_product - of_light * of_ab) / (of_square - of_light**2 + epsilon)
     return _window_means(torch.cat((of_ab - slope * of_light, slope)), radius).split(2)
 
 
 def _window_means(maps, radius):
-    """Means of the windows around every pixel, of what there is of them: (n, h, w), along one side after the other."""
+    """Means of the windows around every pixel, which end at the borders: (n, h, w)."""
+    # along one side and then the other: 2 (2 r + 1) values a pixel instead of (2 r + 1)^2
     wide = 2 * radius + 1
     rows = F.avg_pool2d(maps[None], (1, wide), 1, (0, radius), count_include_pad=False)
     return F.avg_pool2d(rows, (wide, 1), 1, (radius, 0), count_include_pad=False)[0]
@@ -104,9 +108,10 @@ def interpolation(length, count, step=STRIDE, first=0, end=None):
     `first` to before `end`.
     """
     pixels = torch.arange(first, length if end is None else min(end, length))
-    position = ((pixels + 0.5) * (step * count / length) - 0.5) / step  # in units of values
+    # pixels have their centres at .5: first the place in the small copy, then counted in values
+    position = ((pixels + 0.5) * (step * count / length) - 0.5) / step
     position = position.clamp(0, count - 1)
-    below = position.floor().long().clamp(max=max(count - 2, 0))
+    below = position.floor().long().clamp(max=max(count - 2, 0))  # so that there is a value above it
     matrix = torch.zeros(len(position), count)
     matrix.scatter_(1, below[:, None], (1 - (position - below))[:, None])
     if count > 1:

@@ -100,6 +100,8 @@ def outside_gamut(ab):
     """Whether sRGB lacks a colour (a, b) at every lightness, by its convex hull and 1 ab unit more."""
     corners = srgb_ab_hull()
     along, to = np.roll(corners, -1, axis=0) - corners, ab - corners
+    # the hull runs counter-clockwise, so outside is right of an edge, where the cross product, length times distance,
+    # is negative
     return bool(((along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0]) < -np.hypot(*along.T)).any())
 
 
@@ -119,11 +121,12 @@ def repainted(ab, lightness, hints, shape, edges=True):
     shares = torch.from_numpy(reach(lightness, pixels)).float()  # (K, 4 h, 4 w)
     total = shares.sum(0)
     mixed = torch.einsum("khw,kc->chw", shares, colors) / total.clamp_min(1e-12)
-    change = _grip(total) * (mixed - offset - slope * light)
+    change = _grip(total) * (mixed - offset - slope * light)  # from the prediction to the hints
     if edges:
-        more, steeper = guided(change, light, RADIUS)
+        more, steeper = guided(change, light, RADIUS)  # so that the change, too, ends at edges
         offset, slope = offset + more, slope + steeper
         there = tuple(np.transpose(pixels))
+        # the filter's windows blur the hint at its own place: spread what it lost there
         missing = colors.T - (offset + slope * light)[:, *there]
         offset = offset + torch.einsum("khw,ck->chw", shares, missing)
     else:
@@ -158,7 +161,10 @@ def _one_a_pixel(pixels, hints):
 
 
 def _grip(share):
-    """What a hint counts beside the prediction, 0..1: sources in a plane fall off fast, so a share of .1 is much."""
+    """How much a hint counts beside the prediction, 0..1, where it has this share.
+
+    A share falls fast around a single point, so that .1 is much already; this function lifts small shares.
+    """
     return share * (1 + GRIP) / (share + GRIP)
 
 
@@ -179,6 +185,7 @@ def reach(lightness, pixels):
 def _factored(data, shape):
     """Solves (D + LEAK - W) x = b for the lightness given by its bytes; D: how much all neighbours weigh."""
     weights = affinity(np.frombuffer(data).reshape(shape))
+    # factored once: each hint, and each later one in the same picture, is then a cheap solve
     return splu((diags_array(weights.sum(1) + LEAK) - weights).tocsc()).solve
 
 
@@ -186,7 +193,7 @@ def affinity(lightness):
     """How much each of a pixel's eight neighbours weighs: W, sparse, symmetric (N, N), exp(-(L_r - L_s)^2 / 2 SIGMA^2).
 
     lightness: (h, w), 0..100.  Levin et al. take sigma from the variance around the pixel and divide by the neighbours'
-    sum, for scribbles that surround a thing; then what a single point says runs over every edge in time.
+    sum.  That suits scribbles all around a thing, but the colour of a single point would in the end cross every edge.
     """
     number = np.arange(lightness.size).reshape(lightness.shape)
     rows, columns, weights = [], [], []
@@ -239,8 +246,9 @@ def groups(distribution, bins, most, rounds=50):
     while len(centers) < most and (pull := distribution * squared().min(1)).max() > 0:
         centers = np.vstack((centers, bins[pull.argmax()]))
     for _ in range(rounds):
-        nearest, before = np.eye(len(centers))[squared().argmin(1)], centers  # (Q, K)
+        nearest, before = np.eye(len(centers))[squared().argmin(1)], centers  # (Q, K), a 1 for each bin's group
         weight = distribution @ nearest
+        # a group that lost all its bins keeps its centre, and the tiny number only avoids 0 / 0
         mean = (nearest * distribution[:, None]).T @ bins / np.maximum(weight, 1e-300)[:, None]
         centers = np.where(weight[:, None] > 0, mean, centers)
         if np.array_equal(centers, before):

@@ -78,6 +78,7 @@ class Colorizer:
         path = release.kept_or_fetched() if path == release.NAME else path
         bins = ab_bins()
         network, header, _ = load_weights(path, bins)
+        # of two the later wins: a default, what was measured to be best for this file, what the caller says
         options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | given
         objective = header["objective"]
         return cls(folded(network).to(device), bins, objective, origin=str(path), header=header, **options)
@@ -123,6 +124,7 @@ class Colorizer:
         photo = _as_rgb8(photo)
         result = np.empty(photo.shape, np.uint8)
         top, bottom, left, right = inside = self.inside(photo)
+        # views: to fill `colored` is to fill the result
         picture, colored = (whole[top:bottom, left:right] for whole in (photo, result))
         hints = hints_module.checked(hints, photo.shape, inside)
         if picture.size < photo.size:
@@ -189,7 +191,8 @@ class Colorizer:
         if self.mirrored:
             ab, mirror = ab.chunk(2)
             mirror = mirror.flip(3)
-            before = torch.cat((mirror[..., :1], mirror[..., :-1]), 3)  # value i is pixel 4 i + 3's, not 4 i's
+            # turned back, value i is pixel 4 i + 3's; pixel 4 i lies a quarter of the way from value i - 1 to it
+            before = torch.cat((mirror[..., :1], mirror[..., :-1]), 3)
             ab = (ab + 0.75 * before + 0.25 * mirror) / 2
         if not bool((ab.abs() < UTMOST).all()):
             raise WeightsError(f"{self.origin}: the network's colours are beyond {UTMOST:g}; its weights are unsound")
@@ -197,7 +200,7 @@ class Colorizer:
 
     @property
     def description(self):
-        """What it is, in words, for people."""
+        """The model in words: its name, or its file with its objective and network."""
         path = Path(self.origin)
         if path.parent == PRETRAINED and path.stem in MODELS:
             return f"{path.stem}: {MODELS[path.stem]}"
@@ -216,10 +219,10 @@ class Colorizer:
 
 
 def trained_models(pipeline=False):
-    """{objective: Colorizer} of every model that there is, in the paper's order, with a line that says whose they are.
+    """{objective: Colorizer} of every model that there is, in the paper's order.
 
-    By hand, a short training of page 04 does not take the place of a longer one: of its model and the one
-    that the pipeline trained or that comes along, the model that has seen more photographs is shown.
+    Where page 04 was run by hand, its model is compared with the pipeline's and with the one that comes along, and the
+    one that has seen most photographs is taken.  Printed lines say where a small or another network stands in.
     Raises FileNotFoundError if there is none.
     """
     models = {}
@@ -271,6 +274,7 @@ def _as_rgb8(photo):
         or not photo.size
     ):
         raise ValueError(f"expected a photograph (H, W) or (H, W, 3) uint8, got {photo.shape} {photo.dtype}")
+    # of gray, a view that shows the one channel three times: no copy
     return np.broadcast_to(photo[..., None], (*photo.shape, 3)) if photo.ndim == 2 else photo
 
 
@@ -285,4 +289,5 @@ def shrink(photo, short_side):
     size = rounded(width), rounded(height)
     across, down = (max(1, int(old / new / GAP)) for old, new in zip((width, height), size, strict=True))
     image = Image.fromarray(reduced(photo, across, down))
+    # the box is the photograph's own size: its last blocks may be cut off, but count as whole pixels of the image
     return np.asarray(image.resize(size, Image.Resampling.BICUBIC, (0, 0, width / across, height / down)))

@@ -8,10 +8,14 @@ import sys
 import tempfile
 import time
 import warnings
-from collections import Counter
+from collections import Counter, deque
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from repro.commands import fail, say
+from repro.workers import open_pool
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next photograph would fare no better
 
@@ -45,6 +49,10 @@ def add(commands):
         "in quotes; may be given again; for one photograph",
     )  # fmt: skip
     command.add_argument(
+        "--jobs", type=int, default=1, metavar="N",
+        help="so many photographs at once, each by a process of its own, of half a gigabyte or more; default: 1",
+    )  # fmt: skip
+    command.add_argument(
         "--overwrite",
         action="store_true",
         help="write over what lies in DIR under a result's name, but never over a photograph that is coloured",
@@ -59,13 +67,8 @@ def colorize(options):
     from repro.colorizer.results import Places
     from repro.colorizer.weights import WeightsError
 
-    if options.temperature is not None and not 0 < options.temperature < math.inf:
-        return fail(
-            f"--temperature must be a positive number, got {options.temperature:g}; for its limit 0 use --decoding "
-            "mode, and at 1 it is the mean"
-        )
     try:
-        hints = [read_hint(text) for text in options.hint]
+        hints = checked_options(options)
     except ValueError as error:
         return fail(error)
     out = Path(options.out)
@@ -74,8 +77,9 @@ def colorize(options):
         return fail(f"no photographs in {', '.join(options.photos)}")
     if hints and len(originals) != 1:
         return fail(f"--hint is for one photograph, and {len(originals)} are named; give the one that it belongs to")
+    choices = {"path": options.weights, "decoding": options.decoding, "temperature": options.temperature}
     try:
-        model = Colorizer.load(options.weights, decoding=options.decoding, temperature=options.temperature)
+        model = Colorizer.load(**choices)
     except (FileNotFoundError, WeightsError) as error:
         return fail(error)
     try:
@@ -84,11 +88,26 @@ def colorize(options):
         return fail(f"cannot write to {out}: {error.strerror or error}; choose another --out")
     said = [say(f"weights: {model.description}")]
     said += [say(f"passed over {path}: {reason}") for path, reason in passed_over]
+    places, jobs = Places(out, originals, options.overwrite), min(options.jobs, len(originals))
+    work = one_by_one(model, originals, places, hints)
+    if jobs > 1:
+        work = side_by_side(jobs, choices, originals, places)
     try:
-        places = Places(out, originals, options.overwrite)
-        return color_all(model, originals, places, hints) or int(not all(said))
+        return report_all(work, len(originals), out) or int(not all(said))
     except HintError as error:
         return fail(error)
+
+
+def checked_options(options):
+    """The hints (x, y, (a, b)) of the options.  Raises ValueError for one that cannot be, or another option."""
+    if options.temperature is not None and not 0 < options.temperature < math.inf:
+        raise ValueError(
+            f"--temperature must be a positive number, got {options.temperature:g}; for its limit 0 use --decoding "
+            "mode, and at 1 it is the mean"
+        )
+    if options.jobs < 1:
+        raise ValueError(f"--jobs must be 1 or more, got {options.jobs}")
+    return [read_hint(text) for text in options.hint]
 
 
 def read_hint(text):
@@ -104,30 +123,86 @@ def read_hint(text):
     return int(found[1]), int(found[2]), tuple(map(float, ab))
 
 
-def color_all(model, originals, places, hints=()):
-    """Colour [(path, name within --out)], each named in a line; returns the exit code."""
+def one_by_one(model, originals, places, hints=()):
+    """(path, a function that colours it) of each [(path, name within --out)]; as `color_one` returns and raises."""
+    for path, inside in originals:
+        yield path, partial(color_one, model, path, inside, places, hints)
+
+
+def side_by_side(jobs, choices, originals, places):
+    """As `one_by_one`, and in the same order, by `jobs` processes, each with a model of its own of these choices.
+
+    Names are given out here, one after the other; a few photographs are in hand ahead of the one that is waited for.
+    """
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    pool, waiting = open_pool(jobs, _load_model, choices, threads=threads), deque()
+    try:
+        for path, inside in originals:
+            waiting.append((path, _begun(pool, path, inside, places)))
+            if len(waiting) > 2 * jobs:
+                yield waiting.popleft()
+        yield from waiting
+    finally:
+        pool.shutdown(cancel_futures=True)  # those in hand are finished first
+
+
+def _begun(pool, path, inside, places):
+    """A function that waits for a photograph, which a process has in hand unless there is nothing to do."""
+    from repro.datasets.photographs import PhotoError
+
+    try:
+        target, there, _ = place_one(path, inside, places)
+    except (PhotoError, OSError) as error:
+        return partial(_raise, error)  # in its turn
+    return partial(tuple, there) if there else pool.submit(_color_there, path, target, places.out).result
+
+
+def _raise(error):
+    raise error
+
+
+def _load_model(choices):
+    """In a process of `side_by_side`: load its model."""
+    global _model
+    from repro.colorizer import Colorizer
+
+    _model = Colorizer.load(**choices)
+
+
+def _color_there(path, target, out):
+    """In a process of `side_by_side`: colour one photograph with its model."""
+    return color_to(_model, path, target, out)
+
+
+def report_all(work, total, out):
+    """Do all of the work, `total` photographs, each named in a line; returns the exit code."""
     from repro.colorizer.weights import WeightsError
     from repro.datasets.photographs import PhotoError
 
     count, heard, began = Counter(), True, time.monotonic()
-    for number, (path, inside) in enumerate(originals, 1):
+    for number, (path, finish) in enumerate(work, 1):
+        goes_on = f"{count['coloured']} of {total} are coloured, and the same command goes on from there"
         try:
-            outcome, line = color_one(model, path, inside, places, hints)
+            outcome, line = finish()
         except PhotoError as error:
             count["skipped"] += 1
             heard &= say(f"skipped {error}", sys.stderr)
             continue
         except WeightsError as error:
             return fail(error)
+        except BrokenProcessPool:
+            return fail(f"a process was killed, perhaps for want of memory: use fewer --jobs; {goes_on}")
         except OSError as error:
-            done = f"{count['coloured']} of {len(originals)} are coloured, and the same command goes on from there"
-            return fail(f"cannot write {path.name} to {places.out}: {error.strerror or error}; {done}")
+            return fail(f"cannot write {path.name} to {out}: {error.strerror or error}; {goes_on}")
         count[outcome] += 1
-        left = (time.monotonic() - began) / number * (len(originals) - number)
-        heard &= say(f"[{number}/{len(originals)}] {line}" + (f"  ({left:.0f} s left)" if left >= 5 else ""))
+        left = (time.monotonic() - began) / number * (total - number)
+        heard &= say(f"[{number}/{total}] {line}" + (f"  ({left:.0f} s left)" if left >= 5 else ""))
     before = f"{count['there already']} there already, " if count["there already"] else ""
     heard &= say(f"{count['coloured']} coloured, {before}{count['skipped']} skipped")
     return 1 if count["skipped"] or not heard else 0
+
+
+# ---- one photograph ----
 
 
 def color_one(model, path, inside, places, hints=()):
@@ -136,35 +211,62 @@ def color_one(model, path, inside, places, hints=()):
     Raises PhotoError for whatever concerns this one alone, OSError where no other could be written either,
     WeightsError where no other could be coloured and HintError for a hint that cannot be kept to.
     """
-    from repro.colorizer.hints import HintError
-    from repro.colorizer.results import fingerprint, pages_of, save_result
-    from repro.colorizer.weights import WeightsError
-    from repro.datasets.deep import PhotoWarning
-    from repro.datasets.photographs import PhotoError, file_bytes, read_photo, silence_pillow
-    from repro.files import overheard
+    target, there, data = place_one(path, inside, places)
+    return there or color_to(model, path, target, places.out, hints, data)
 
-    try:
+
+def place_one(path, inside, places):
+    """(where a photograph's result goes; if it is there already what `color_one` returns, else None; its bytes)."""
+    from repro.colorizer.results import fingerprint
+    from repro.datasets.photographs import file_bytes
+
+    with _concerning(path, places.out):
         data = file_bytes(path, path)
         target, stands = places.place(path, inside, fingerprint(data))
-        if stands:
-            return "there already", f"{target} is there already (--overwrite colours it anew)"
+    line = f"{target} is there already (--overwrite colours it anew)"
+    return target, ("there already", line) if stands else None, data
+
+
+def color_to(model, path, target, out, hints=(), data=None):
+    """Colour a photograph and write it to `target` within `out`; returns and raises as `color_one`.
+
+    data: the file's bytes, where they were read before.
+    """
+    from repro.colorizer.results import pages_of, save_result
+    from repro.datasets.deep import PhotoWarning
+    from repro.datasets.photographs import file_bytes, read_photo, silence_pillow
+    from repro.files import overheard
+
+    with _concerning(path, out):
+        data = file_bytes(path, path) if data is None else data
         silence_pillow()
         with overheard() as complaints, warnings.catch_warnings(record=True) as guesses:
             warnings.simplefilter("always", PhotoWarning)
             photo, pages = read_photo(data, path), pages_of(data)
         save_result(model.colorize(photo, hints=hints) if hints else model.colorize(photo), target, data)
-    except (PhotoError, WeightsError, HintError):
-        raise
-    except OSError as error:
-        if error.errno in _DISK_IS_FULL or not os.access(places.out, os.W_OK):
-            raise
-        raise PhotoError(path, f"its result cannot be written: {error.strerror or error}") from error
-    except Exception as error:  # whatever is odd about one photograph, the others are coloured
-        raise PhotoError(path, _reason(error)) from error
     notes = [f"the first of {pages} pages"] * (pages > 1)
     notes += [str(guess.message).removeprefix(f"{path}: ") for guess in guesses if guess.category is PhotoWarning]
     notes += [f"its file is damaged: {first}" for first in complaints[:1]]
     return "coloured", f"{target}" + f"  ({'; '.join(notes)})" * bool(notes)
+
+
+@contextmanager
+def _concerning(path, out):
+    """Whatever goes wrong with this photograph alone is raised as PhotoError; what stops all others, as it is."""
+    from repro.colorizer.hints import HintError
+    from repro.colorizer.weights import WeightsError
+    from repro.datasets.photographs import PhotoError
+
+    try:
+        yield
+    except (PhotoError, WeightsError, HintError):
+        raise
+    except OSError as error:
+        if error.errno in _DISK_IS_FULL or not os.access(out, os.W_OK):
+            raise
+        raise PhotoError(path, f"its result cannot be written: {error.strerror or error}") from error
+    except Exception as error:  # whatever is odd about one photograph, the others are coloured
+        raise PhotoError(path, _reason(error)) from error
 
 
 def _reason(error):

@@ -10,23 +10,19 @@ photographs and settings give the same bytes.  What was interrupted goes on with
 
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, fields
 from pathlib import Path
-
-import torch
 
 from repro.datasets.folder import SPLITS, FolderSource, SourceError, unit_hash
 from repro.datasets.manifest import MANIFEST, VERSION, Shard
 from repro.datasets.shard import Task, write_shard
 from repro.files import write_atomically
+from repro.workers import open_pool
 
 # ---- the command ----
 
@@ -210,8 +206,7 @@ def _written(tasks, plan, workers):
     if workers == 1 or len(tasks) < 2:
         yield from ((task, write_shard(task, plan)) for task in tasks)
         return
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=spawn, initializer=_start_worker)
+    pool = open_pool(min(workers, len(tasks)))
     try:
         futures = {pool.submit(write_shard, task, plan): task for task in tasks}
         for future in as_completed(futures):
@@ -223,18 +218,6 @@ def _written(tasks, plan, workers):
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)  # those in hand are finished first
-
-
-def _start_worker():
-    """Ctrl-C is the parent's business; without a parent there is nothing to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent():
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def _duration(seconds):

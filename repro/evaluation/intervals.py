@@ -38,7 +38,7 @@ def bootstrap(
         raise ValueError(f"expected (N,) finite values, N > 0, got shape {values.shape}")
     if weights.shape != values.shape or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
         raise ValueError(f"expected weights {values.shape}, none negative and some positive, got {weights.shape}")
-    columns = np.stack((weights * values, weights), 1)
+    columns = np.stack((weights * values, weights), 1)  # the mean's numerator and denominator, by one product
 
     def weighted_mean(times):
         totals = times @ columns
@@ -53,6 +53,7 @@ def resampled(statistic: Callable, units: int, level: float = 0.95, resamples: i
     statistic: how often each unit was drawn (R, N) float64 -> the figure of each of the R samples (R,).
     """
     rng = np.random.default_rng(seed)
+    # a resample is told by how often it drew each unit, which is all that a mean needs
     found = np.concatenate(
         [
             statistic(np.stack([np.bincount(row, minlength=units) for row in drawn]).astype(float))
@@ -77,6 +78,8 @@ def jackknife(figure: float, without: Float[np.ndarray, " n"], level: float = 0.
     without: the figure without each unit, of which there are at least 2.  Returns figure ± t errors.
     """
     units = len(without)
+    # figures that lack one unit of N differ far less than samples do, hence the factor: the variance is
+    # (N - 1) / N times the sum of their squared deviations
     error = float(np.sqrt((units - 1) * np.var(without)))
     reach = students_t(units - 1, level) * error
     return Interval(float(figure), error, float(figure) - reach, float(figure) + reach)

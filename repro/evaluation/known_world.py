@@ -41,6 +41,21 @@ class Comparison:
         return float(np.linalg.norm(difference) if not self.colours else np.abs(difference).max())
 
 
+def runs_within_goals(runs):
+    """Rows of a table of several trainings: objective, precision, how many, how many within the goal, median, furthest.
+
+    runs: of results/known_answers.json, dicts with objective, precision and largest_error, ab units or a share.
+    """
+    kinds, rows = dict.fromkeys((run["objective"], run["precision"]) for run in runs), []
+    for objective, precision in kinds:
+        errors = [
+            run["largest_error"] for run in runs if (run["objective"], run["precision"]) == (objective, precision)
+        ]
+        within = sum(error <= GOALS[objective] for error in errors)
+        rows.append([objective, precision, len(errors), within, float(np.median(errors)), max(errors)])
+    return rows
+
+
 def in_words(objective, comparisons):
     """Which thing is furthest from theory, how far, and whether that is within the goal: a sentence."""
     furthest = max(comparisons, key=lambda comparison: comparison.error)

@@ -67,7 +67,7 @@ class Coloured:
     def of(
         cls, predicted_ab: Float[Tensor, "n h w 2"], true_ab: Float[Tensor, "n h w 2"], bins: Float[Tensor, "q 2"]
     ) -> "Coloured":
-        """Of maps, ab units, h and w at least 2."""
+        """Measure predicted maps beside the true ones: ab units, h and w at least 2."""
         ab = predicted_ab.cpu().float()
         chroma = ab.norm(dim=-1).mean((1, 2)).double().numpy()
         return cls(*by_colour(ab, true_ab, bins), chroma, steps(ab))
@@ -79,7 +79,7 @@ class Coloured:
 
     @classmethod
     def joined(cls, parts):
-        """The units of several parts as those of one."""
+        """Join the photographs of several parts into one."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
 
 
@@ -100,7 +100,7 @@ def leads(found, pairs, truth="truth", seed=0):
         }
         for name in ("chroma", "steps"):
             scale = getattr(true, name).mean()
-            if scale > 0:
+            if scale > 0:  # a gray truth has no chroma to take a share of
                 figures[name] = bootstrap((getattr(a, name) - getattr(b, name)) / scale, seed=seed)
         result[f"{one} - {other}"] = {name: asdict(interval) for name, interval in figures.items()}
     return result
@@ -148,6 +148,7 @@ def disputed(first, second, most=3):
     right = [(after.among == 0).astype(int) - (before.among == 0) for before, after in (first, second)]
     surer = [after.certainty - before.certainty for before, after in (first, second)]
     apart = np.flatnonzero(right[0] != right[1])
+    # `lexsort` sorts by its last key first: by how far the verdicts lie apart, then by the certainties
     order = np.lexsort((-np.abs(surer[0] - surer[1])[apart], -np.abs(right[0] - right[1])[apart]))
     return apart[order][:most]
 
@@ -180,6 +181,7 @@ def _probe_lead(pairs):
     else:  # several labels a photograph: as if the two were measured on other photographs, which is wider
         sample = np.mean([one.error**2 + other.error**2 for one, other in pairs])
     mean, reach = float(by_seed.mean()), t_reach(sample, by_seed)
+    # var() over S - 1 is the variance of a mean of S values, as var() itself divides by S; with one seed it is 0
     return Interval(mean, math.sqrt(sample + by_seed.var() / max(1, len(by_seed) - 1)), mean - reach, mean + reach)
 
 
@@ -192,6 +194,7 @@ def t_reach(sample, values):
     if len(values) < 2:
         return 1.96 * math.sqrt(sample)
     seeds = float(np.var(values, ddof=1)) / len(values)
+    # only the seeds' variance is estimated from few values; the sample's counts as known
     freedom = (sample + seeds) ** 2 * (len(values) - 1) / seeds**2 if seeds else math.inf
     return students_t(freedom) * math.sqrt(sample + seeds)
 

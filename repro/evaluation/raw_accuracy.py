@@ -72,19 +72,20 @@ class RawAccuracy:
         bin_of = nearest_bin(true_ab.reshape(-1, 2), self.bins)
         self.count += torch.bincount(bin_of, minlength=len(self.bins))
         self.error += torch.bincount(bin_of, distance.clamp(max=LIMIT).double(), minlength=len(self.bins))
+        # bin and distance as one number, so that one count makes the whole table; rounded up, as d = t is within t
         cell = bin_of * (THRESHOLDS + 1) + distance.clamp(max=THRESHOLDS).ceil().long()
         self.within += torch.bincount(cell, minlength=self.within.numel()).view_as(self.within)
         return self
 
     def reduce(self, summed):
-        """Make this of all processes: `summed` gives the sum of every process's tensor."""
+        """Add up what all processes measured: `summed` gives the sum of every process's tensor."""
         self.count, self.error, self.within = (summed(part) for part in (self.count, self.error, self.within))
 
     def _weights(self, rebalanced):
         if not self.count.sum() > 0:
-            raise ValueError("no pixel was added")
+            raise ValueError("no pixel was added; call `add` before asking for a figure")
         weights = torch.where(self.count > 0, 1 / self.count, 0) if rebalanced else torch.ones_like(self.count)
-        return weights / (weights * self.count).sum()
+        return weights / (weights * self.count).sum()  # those of all pixels sum to 1
 
     def auc(self, rebalanced: bool = False) -> float:
         """AuC in 0..1; rebalanced: every occupied bin counts the same."""
@@ -109,7 +110,7 @@ def by_colour(
     number, size = len(true_ab), len(bins)
     distance = distances(predicted_ab.cpu(), true_ab.cpu()).reshape(number, -1).clamp(max=LIMIT).double()
     bin_of = nearest_bin(true_ab.cpu().reshape(-1, 2), bins).view(number, -1)
-    place = (bin_of + size * torch.arange(number)[:, None]).flatten()
+    place = (bin_of + size * torch.arange(number)[:, None]).flatten()  # photograph and bin as one number
     sums = (torch.bincount(place, amount, number * size) for amount in (None, distance.flatten()))
     return [part.view(number, size).double().numpy() for part in sums]
 
@@ -142,4 +143,5 @@ def auc_interval(
     pixels, errors = counts.sum(0), per_pixel.sum(0)
     if len(counts) < 2:
         return bootstrap([figure(pixels, errors)])
+    # all photographs, and row by row all but one
     return jackknife(figure(pixels, errors), figure(pixels - counts, errors - per_pixel))

@@ -37,7 +37,7 @@ L2 = (1e-4, 1e-3, 1e-2, 1e-1)  # of the standardised features' weights: the best
 class Probe:
     """A linear classifier on one layer.
 
-    weights: a row a feature, and last the bias.  mean, scale: of the features.  l2: the decay that was chosen.
+    weights: one row for each feature, the bias last.  mean, scale: of the features.  l2: the decay that was chosen.
     """
 
     weights: Float[Tensor, "_ classes"]
@@ -89,6 +89,7 @@ def layer_features(network, photos, layers=LAYERS, values=VALUES, batch=64, fold
             with torch.inference_mode():
                 taps = network.taps(lightness.to(device), [network.depths[layer] for layer in layers])
                 for layer in layers:
+                    # within what half precision holds, 65,504
                     rows = resized(taps[network.depths[layer]].float(), values).clamp(-6e4, 6e4).half().cpu().numpy()
                     if layer not in arrays:
                         arrays[layer] = np.lib.format.open_memmap(
@@ -136,6 +137,7 @@ def fit_probe(
         here = score(probe.scores(features, tuning, batch).cpu(), targets[tuning])
         if here > quality:
             best, quality = probe, here
+    # chosen on a part of the rows, the decay is used once more on all of them
     return best if fitting is rows else solve(rows, best.l2, best.weights)
 
 
@@ -154,7 +156,7 @@ def _minimise(features, targets, rows, mean, scale, l2, start, iterations, batch
     def closure():
         optimizer.zero_grad()
         total = l2 / 2 * weights[:-1].square().sum()
-        total.backward()
+        total.backward()  # the decay's part of the gradient, to which every mini-batch adds its own
         for first in range(0, len(rows), batch):
             values, wanted = only or part(first)
             loss = _loss(values @ weights[:-1] + weights[-1], wanted) / len(rows)
@@ -179,7 +181,7 @@ def _standardised(rows, mean, scale):
 
 def _moments(features, rows, batch):
     """Mean and standard deviation of each feature (D,); a feature that hardly varies is only centred."""
-    total = torch.zeros(2, features.shape[1], dtype=torch.float64)
+    total = torch.zeros(2, features.shape[1], dtype=torch.float64)  # E[x^2] - E[x]^2 cancels in float32
     for first in range(0, len(rows), batch):
         values = torch.from_numpy(np.asarray(features[rows[first : first + batch]])).double()
         total += torch.stack((values.sum(0), values.square().sum(0)))
@@ -261,12 +263,12 @@ def probe_beside_untrained(trained, lightness, training, test, layers, seeds, dr
 def _draw(targets, count, seed):
     """Positions of `count` photographs, in order; the classes take turns, where a photograph has one class."""
     targets = np.asarray(targets)
-    order = np.random.default_rng((seed, 77)).permutation(len(targets))
+    order = np.random.default_rng((seed, 77)).permutation(len(targets))  # 77: draws apart from `fit_probe`'s
     if targets.ndim == 1:
         turn = np.empty(len(order), int)
         for label in np.unique(targets):
             of_class = np.flatnonzero(targets[order] == label)
-            turn[of_class] = np.arange(len(of_class))
+            turn[of_class] = np.arange(len(of_class))  # 0 for the first of its class: sorted, classes take turns
         order = order[np.argsort(turn, kind="stable")]
     return np.sort(order[:count])
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from repro.evaluation.intervals import students_t
 from repro.evaluation.known_world import GOALS
 from repro.kinds import OBJECTIVES
 from repro.pages.evidence import read_result
@@ -37,13 +40,27 @@ class Compared:
 
 
 def spread_over_runs():
-    """{figure: {"low", "high"}} that several recorded runs span, from results/spread.json; {} where there is none.
+    """{figure: {"low", "high", "of"}} in which runs of other seeds and processors should lie; {} where none is known.
 
-    The file holds {"runs": how many, "figures": {name of `compare`: {"low", "high"}}}.
+    From the trainings of results/known_answers.json: the 95 % prediction interval of one more run,
+    mean ± t s √(1 + 1/n); of the distance from theory, from 0 to the largest one.
     """
-    found = read_result("spread")
-    words = f"{found.get('runs')} recorded runs"
-    return {name: {"of": words} | ends for name, ends in found.get("figures", {}).items()}
+    runs, found = read_result("known_answers").get("runs", []), {}
+    for objective in dict.fromkeys(run["objective"] for run in runs):
+        same = [run for run in runs if run["objective"] == objective]
+        of, count = f"{len(same)} recorded trainings", len(same)
+        for figure, words in (("auc", "AuC"), ("auc_rebalanced", "rebalanced AuC")):
+            values = np.array([run[figure] for run in same])
+            reach = students_t(count - 1) * values.std(ddof=1) * np.sqrt(1 + 1 / count) if count > 1 else np.inf
+            low, high = float(values.mean() - reach), float(values.mean() + reach)
+            found[f"{words} of {objective} (%)"] = {"low": low, "high": high, "of": f"95 % of runs like {of}"}
+        most = max(run["largest_error"] for run in same)
+        found[_furthest_name(objective)] = {"low": 0.0, "high": most, "of": f"up to the furthest of {of}"}
+    return found
+
+
+def _furthest_name(objective):
+    return f"furthest from theory, {objective} ({'ab units' if objective == 'regression' else 'share'})"
 
 
 def same_settings(recorded, here):
@@ -84,9 +101,8 @@ def _figures(run):
                 found.append((f"{words} of {method} (%)", accuracy[method][figure], 100, ends))
     for name, training in run["training"].items():
         if "largest_error" in training:
-            unit = "ab units" if name == "regression" else "share"
             ends = 0.0, GOALS[name], "page 04's goal"
-            found.append((f"furthest from theory, {name} ({unit})", training["largest_error"], 1, ends))
+            found.append((_furthest_name(name), training["largest_error"], 1, ends))
     for classifier, methods in run.get("semantic", {}).items():
         if isinstance(methods, dict) and classifier != "differences":
             for method, value in methods.items():

@@ -27,6 +27,7 @@ def windows(count: int, size: int, side: int, batch: int, seed: int, step: int) 
     Every photograph is seen once an epoch, in an order of its own.
     """
     rng = np.random.default_rng((seed, step))
+    # photographs are numbered through all epochs, so a batch may end one epoch and begin the next
     epochs, positions = np.divmod(step * batch + np.arange(batch), count)
     photographs = [_order(seed, int(epoch), count)[at] for epoch, at in zip(epochs, positions, strict=True)]
     corners = rng.integers(0, size - side + 1, (2, batch))
@@ -35,24 +36,27 @@ def windows(count: int, size: int, side: int, batch: int, seed: int, step: int) 
 
 def window_side(size: int, crop: int, seed: int, step: int) -> int:
     """The side of a step's windows where crops are resized: any from the crop's to the whole square's."""
+    # the middle number keeps these draws apart from those of `windows` and `_order`
     return int(np.random.default_rng((seed, 2 << 40, step)).integers(crop, size + 1))
 
 
 @lru_cache(maxsize=4)
 def _order(seed, epoch, count):
+    # 1 << 40 is more than any step, so the order shares no draws with a step's windows
     return np.random.default_rng((seed, 1 << 40, epoch)).permutation(count)
 
 
 def cut(photos: UInt8[Array, "n s s 3"], where: Int64[Array, "4 m"], side: int) -> UInt8[Array, "m {side} {side} 3"]:
-    """What is in the windows.
+    """The pixels of the windows.
 
-    Of an array an array.  Of a tensor a tensor on its device, in one gathering that can be compiled; windows
-    then are a tensor there too.
+    An array gives an array.  A tensor gives a tensor on its device, in one gathering that can be compiled; its windows
+    must be a tensor there, too.
     """
     if isinstance(photos, torch.Tensor):
         photograph, top, left, mirrored = where[..., None]  # each (n, 1)
         along = torch.arange(side, device=photos.device)
         columns = left + torch.where(mirrored > 0, side - 1 - along, along)
+        # indices (m, 1, 1), (m, side, 1) and (m, 1, side) broadcast to every pixel of every window
         return photos[photograph[..., None], (top + along)[..., None], columns[:, None]]
     cuts = np.empty((where.shape[1], side, side, 3), np.uint8)
     for slot, (photograph, top, left, mirrored) in enumerate(where.T):
@@ -104,7 +108,7 @@ def is_array(photos):
 def check_size(photos, crop):
     """Raise ValueError unless there are photographs (N, S, S, 3) and crops fit into them."""
     if not len(photos):
-        raise ValueError("no photographs")
+        raise ValueError("expected photographs (N, S, S, 3), got no photographs")
     if photos.shape[1] < crop:
         raise ValueError(f"photographs are stored at {photos.shape[1]} pixels, too small for crops of {crop}")
 
@@ -129,12 +133,12 @@ def true_colors(
     """
     most = min(most or len(photos), len(photos))
     if is_array(photos):
-        for first in range(rank * batch, most, world * batch):
+        for first in range(rank * batch, most, world * batch):  # the processes take the batches in turn
             yield true_ab(photos[first : min(first + batch, most)])
         return
     from repro.datasets import stream
 
-    left = -(-most // world)
+    left = -(-most // world)  # each process's part, rounded up
     for squares, *_ in stream.once(photos, "train", size, rank, world):
         if left <= 0:
             return
@@ -173,11 +177,12 @@ class PhotoFeed:
         """(photographs, windows of `side` pixels into them) of this process's part of a step's batch, for `cut`."""
         wanted = self.settings
         where = windows(len(self.photos), self.size, side, wanted.batch, wanted.seed, step)
-        where = where[:, self.mine]
+        where = where[:, self.mine]  # of the whole batch's windows: however many share it, the batch is the same
         if self.device.type == "cpu":
             return self.photos, where
         if self.resident:
             return self.photos, _sent(where, self.device)
+        # too large for the GPU: send only the batch's photographs, and count them from 0 there
         chosen = np.stack([self.photos[index] for index in where[0]])
         where[0] = np.arange(len(chosen))
         return _sent(chosen, self.device), _sent(where, self.device)
@@ -206,13 +211,13 @@ class ShardFeed:
         self.skipped += skipped
         wanted = self.settings
         where = windows(wanted.batch, self.size, side, wanted.batch, wanted.seed, step)[:, self.mine]
-        where[0] = np.arange(len(squares))
+        where[0] = np.arange(len(squares))  # the shards' order is random already, so take them as they come
         if self.device.type == "cpu":
             return squares.numpy(), where
         return squares.to(self.device, non_blocking=True), _sent(where, self.device)
 
 
 def _sent(array, device):
-    """To a device without waiting for it."""
-    tensor = torch.from_numpy(array)
+    """Send an array to a device without waiting for it."""
+    tensor = torch.from_numpy(array)  # a GPU copies on its own only from pinned memory
     return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)

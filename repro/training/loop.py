@@ -95,18 +95,19 @@ def _learn(run, stop, checkpoint_every):
     """Step, measure and save until all of the training is done, or someone asks to stop."""
     done, share = run.start, run.share(run.start)
     while share < 1:
+        # where a training has a time, the schedule follows the clock and not only the steps
         rate = learning_rate(run.settings.schedule, max(done, share * run.settings.steps), run.settings.steps)
         for group in run.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
+            group["lr"] = rate * group["factor"]  # below 1 for layers that were trained before: `rates` of a network
         try:
             loss = run.step(done, run.settings.crop_at(share))
         except SourceError as error:
             raise run.without_photographs(done, error) from None
         done, share = done + 1, run.share(done + 1)
         run.progress.add(done - 1, loss, rate, share)
-        stopping = stop.agreed(done)
+        stopping = stop.agreed(done)  # by all processes: one that stops alone would leave the others waiting
         validating = done % run.settings.validate_every == 0 or share >= 1
-        if validating:
+        if validating:  # before the checkpoint, which keeps the new row of the history
             run.validate(done, rate)
         if validating or stopping or done % checkpoint_every == 0:
             run.save(done)
@@ -123,6 +124,7 @@ class Run:
         self.report = report if self.first else lambda line: None
         size, device = validation.shape[1], fabric.device
         new = self.first and not checkpoints(folder)
+        # only a new run draws weights, and only its first process; else they come from there or from a checkpoint
         network = build_network(settings, objective, photos, size, empty=not new)
         self.network = network.to(device, memory_format=torch.channels_last)
         self.average = running_average(self.network, settings.average)
@@ -135,12 +137,13 @@ class Run:
             "photos": photos_fingerprint(photos), "precision": self.precision, "processes": fabric.world_size,
         }  # fmt: skip
         compiled = torch.compile if settings.compiled else lambda function: function
+        # `model` is for training on several processes; `network`, for measuring and saving, has the same weights
         self.model, self.optimizer = fabric.setup(compiled(self.network), optimizer)
         self.encoded = compiled(self._encoded) if device.type == "cuda" else self._encoded
         self.resident = objective.on(device)
         self.feed = feed_of(photos, size, settings, fabric, self.start)
         self.feed.skipped = saved.get("skipped", 0) if self.first else 0
-        self.began = time.monotonic() - saved.get("seconds", 0.0)
+        self.began = time.monotonic() - saved.get("seconds", 0.0)  # as if it had never been interrupted
         self._introduce(len(photos), saved.get("processes", fabric.world_size))
         running = saved.get("running", (0.0, 0))
         self.progress = Progress(settings, self.report, running, lambda: kept(folder), self.share(self.start))
@@ -163,9 +166,10 @@ class Run:
         return time.monotonic() - self.began
 
     def share(self, done):
-        """The share of the training that is done after so many steps.
+        """The share of the training that is done after `done` steps.
 
-        It counts steps or, where the training has a time, that time.  All processes get the same answer.
+        It counts steps.  Where the training has a time, it counts that, too, and the larger share is the answer.  All
+        processes get the same.
         """
         share = done / self.settings.steps
         if self.settings.minutes:
@@ -173,7 +177,7 @@ class Run:
         return share
 
     def example(self, photos, where, side, crop):
-        """Cut, mirror, shrink, Lab and soft encoding: what the network is given, and the targets."""
+        """What the network is given, and the targets: cut, mirrored, shrunk, brought to Lab and soft-encoded."""
         return self.encoded(shrunk(cut(photos, where, side), crop))
 
     def _encoded(self, crops):
@@ -182,6 +186,7 @@ class Run:
             lightness = faded(lightness, self.settings.faded)
         if self.settings.noise:
             lightness = grainy(lightness, self.settings.noise)
+        # channels last: the order in memory in which convolutions are fastest
         return lightness.contiguous(memory_format=torch.channels_last), self.resident.targets(ab)
 
     def batch(self, step, crop):
@@ -200,9 +205,12 @@ class Run:
         each = where.shape[1] // parts
         for part in range(parts):
             lightness, targets = self.example(photos, where[:, part * each : (part + 1) * each], side, crop)
+            # processes add their gradients once a step, with the last part
             with self.fabric.no_backward_sync(self.model, enabled=part + 1 < parts):
                 with autocast(self.precision, self.fabric.device):
                     output = self.model(lightness)
+                # each part's loss is a mean, and the mean of equal parts' means is the batch's.
+                # The logits may be overwritten, as nothing after their gradient needs them
                 loss = self.resident.loss_to(output, targets, overwrite=True) / parts
                 self.fabric.backward(loss)
             total = total + loss.detach()
@@ -222,6 +230,7 @@ class Run:
         self.progress.collect()
         scores = validate(self.result, self.objective, self.validation, self.settings.crop, self.precision, self.fabric)
         self.progress.check(done - 1, scores["validation_loss"])
+        # before this row joins the history, so that it is compared with the earlier ones
         best = min((row["validation_loss"] for row in self.history), default=math.inf)
         self.history.append(
             {
@@ -242,9 +251,9 @@ class Run:
             write_curve(self.folder / "curve.csv", self.history)
 
     def without_photographs(self, done, error):
-        """Keep what was learned where a step's photographs do not come; returns what is to be raised.
+        """Save what was learned when a step's photographs cannot be read, and return the error to raise.
 
-        A process among several cannot wait for the others here, so that there the last checkpoint counts.
+        With several processes it does not save, as the others would not join; the last checkpoint stands.
         """
         if self.fabric.world_size == 1 and done > self.start:
             self.save(done)
@@ -253,6 +262,7 @@ class Run:
     def save(self, done):
         """A checkpoint, written by the first process while the others wait."""
         self.progress.collect()
+        # every process joins in this sum, so it stands before what only the first one does
         skipped = int(summed(torch.tensor(float(self.feed.skipped)), self.fabric))
         if skipped:
             self.report(f"  {skipped} broken photographs passed over so far")
@@ -272,7 +282,7 @@ class Run:
                 self.average,
             )
         self.fabric.barrier()
-        self.progress.resume()
+        self.progress.resume()  # the time that saving took is no training
 
 
 def _check(photos, validation, settings, objective, processes):
