@@ -15,7 +15,7 @@ from torch import Tensor
 from repro import decoding
 from repro.datasets.world import expected_distribution, mean_color, own_mass
 from repro.datasets.world.draw import Scenes, World
-from repro.datasets.world.own import OwnThing, as_seen
+from repro.datasets.world.own import OwnThing, alike, as_seen
 from repro.datasets.world.table import conditional
 from repro.encoding import soft_encode
 from repro.evaluation.known_world import average_outputs
@@ -31,11 +31,13 @@ GOAL_AB, GOAL_SHARE = 6.0, 0.1  # what a network that has trained for a minute i
 class Theory:
     """What must be answered for one thing, `thing` being all that nothing tells from it (`own.as_seen`).
 
-    mean: ab units, regression's answer.  weights: of each paint, the mean over its shades.  shares: {objective: (C,)}
-    and distributions: {objective: (Q,)}, of classification and rebalanced; both sum to 1.
+    things: the OwnThings that it stands for.  mean: ab units, regression's answer.  weights: of each paint, the mean
+    over its shades.  shares: {objective: (C,)} and distributions: {objective: (Q,)}, of classification and rebalanced;
+    both sum to 1.
     """
 
     thing: OwnThing
+    things: tuple
     mean: Float64[np.ndarray, "2"]
     weights: Float64[np.ndarray, " c"]
     shares: dict
@@ -68,6 +70,7 @@ def theory(
     plain = thing.shares()
     return Theory(
         thing,
+        alike(world, name),
         mean_color(thing),
         weights,
         {"classification": plain, "rebalanced": plain * weights / (plain @ weights)},
@@ -84,7 +87,7 @@ class Learned:
 
     ab: mean colour, ab units.  distribution: (Q,), None for regression.  shares: of the paints, (C,), and
     `elsewhere` the rest of the distribution.  distance: of the mean colours, ab units.  variation: total variation
-    of the two distributions, half the sum of the differences, 0..1.
+    of the two distributions, half the sum of the differences, 0..1.  furthest: of a paint's share.
     """
 
     objective: str
@@ -121,7 +124,7 @@ def learned(colorizer, scenes: Scenes, world: World, found: Theory) -> Learned:
     Raises ValueError if the scenes show no such pixel.
     """
     outputs, counts = average_outputs(colorizer, scenes, things=world.things)
-    rows = [world.index[name] for name in found.thing.name.split(" or ")]
+    rows = [world.index[thing.name] for thing in found.things]
     pixels = int(counts[rows].sum())
     if not pixels:
         raise ValueError(f"no inner pixel of {found.thing.name} in {len(scenes.labels)} scenes; paint more of them")

@@ -53,7 +53,7 @@ def world_of(world):
 class Scenes:
     """N painted scenes.
 
-    labels: position in `classes(world)`.  things: position in the world's things.  instances: which object of its scene.
+    labels: position in `classes(world)`.  things: position in the world's things.  instances: which object of a scene.
     And per object, padded to M: instance_ab, ab units, and instance_colour (-1: no such object).
     """
 

@@ -1,6 +1,6 @@
 """A world of one's own: things that a student describes, painted by the code that paints the world's.
 
-    kite = thing("kite", shape="disc", texture="checks", paints={"red": ((190, 60, 60), 0.7), "teal": ((0, 140, 130), 0.3)})
+    kite = thing("kite", "disc", "checks", {"red": ((190, 90, 90), 0.7), "teal": ((60, 130, 130), 0.3)})
     scenes = paint(0, range(100), world=design(kite))
 
 A paint gives hue and chroma alone. All paints of a thing are painted at the same lightness, so that a gray picture says
@@ -76,9 +76,7 @@ def thing(name, shape, texture, paints, *, often=1.0, periods=None, contrast=Non
     periods = model.periods if periods is None else _periods(name, texture, periods)
     contrast = model.contrast if contrast is None else _between(f"the contrast of {name}", contrast, 0.2, 1.0)
     grain = model.grain if grain is None else _between(f"the grain of {name}", grain, 0.0, 0.5)
-    own = OwnThing(
-        name, (), texture, periods, contrast, grain, colours, shape=shape, rgb8=rgb8, often=float(often)
-    )
+    own = OwnThing(name, (), texture, periods, contrast, grain, colours, shape=shape, rgb8=rgb8, often=float(often))
     return replace(own, lightness=_lightness([own]))
 
 
@@ -97,7 +95,7 @@ def _between(what, value, low, high):
 
 
 def _periods(name, texture, periods):
-    """Lengths that divide the texture's 64 pixels; stripes may lie along an axis (0) or lean the other way (below 0)."""
+    """Lengths that divide the texture's 64 pixels; stripes may lie along an axis (0) or lean the other way (< 0)."""
     allowed = [1, 2, 4, 8, 16, 32]
     allowed += [0, *(-length for length in allowed)] if texture == "stripes" else []
     rule = f"the periods of {name} must be two of {', '.join(map(str, sorted(allowed)))}"
@@ -133,8 +131,8 @@ def _check_apart(name, colours):
     for k, (_, one, *here) in enumerate(colours):
         for _, other, *there in colours[:k]:
             away = float(np.hypot(here[0] - there[0], here[1] - there[1]))
-            rule = f"{one} and {other} of {name} must differ in hue or chroma, not in lightness alone, by {APART:g} ab units"
-            _expect(away >= APART, f"{rule}; make one of them more vivid or another hue", round(away, 1))
+            rule = f"{one} and {other} of {name} must lie {APART:g} ab units apart, in hue or chroma, not in lightness"
+            _expect(away >= APART, f"{rule} alone; make one of them more vivid or another hue", round(away, 1))
 
 
 def _lightness(things):
@@ -216,12 +214,12 @@ def _standing(things):
     def designed(canvas):
         canvas.put("sky", 0, 0, 1, 1, "sky")
         canvas.land("meadow", canvas.between(0.4, 0.6), 0.04)
-        for top in (0.02, 0.5):
-            for left in (0.02, 0.35, 0.68):
-                if canvas.chance(0.8):
+        for top in (0.0, 0.5):
+            for left in (0.0, 0.5):
+                if canvas.chance(0.85):
                     one = things[int(np.searchsorted(reached, canvas.between(0, reached[-1]), side="right"))]
-                    size = canvas.between(0.3, 0.44)
-                    places = left + canvas.between(-0.08, 0.06), top + canvas.between(-0.04, 0.08)
+                    size = canvas.between(0.4, 0.55)
+                    places = left + canvas.between(-0.06, 0.08), top + canvas.between(-0.06, 0.06)
                     canvas.put(one.name, *places, size, size, one.shape)
 
     return designed
@@ -232,24 +230,31 @@ def own_things(world):
     return tuple(one for one in world.things if isinstance(one, OwnThing))
 
 
+def alike(world, name):
+    """The things that nothing in a gray picture tells from the one of this name, itself among them: tuple of OwnThing.
+
+    Raises DesignError for a name that is not there.
+    """
+    things = own_things(world)
+    _expect(name in [one.name for one in things], f"this world has {', '.join(one.name for one in things)}", name)
+    return tuple(_alike(next(one for one in things if one.name == name), things))
+
+
 def as_seen(world, name):
     """What a gray picture shows of a thing: an OwnThing, with the paints of all things that nothing tells from it.
 
     Their shares are weighed by how often each thing is met.  Raises DesignError for a name that is not there.
     """
-    things = own_things(world)
-    _expect(name in [one.name for one in things], f"this world has {', '.join(one.name for one in things)}", name)
-    one = next(one for one in things if one.name == name)
-    alike = _alike(one, things)
-    total = sum(other.often for other in alike)
+    things = alike(world, name)
+    total = sum(other.often for other in things)
     shares, rgb8 = Counter(), {}
-    for other in alike:
+    for other in things:
         for (share, *paint), given in zip(other.colours, other.rgb8, strict=True):
             shares[tuple(paint)] += share * other.often / total
             rgb8[tuple(paint)] = given
     colours = tuple((share, *paint) for paint, share in shares.items())
-    names = " or ".join(other.name for other in alike)
-    return replace(one, name=names, colours=colours, rgb8=tuple(rgb8.values()), often=total)
+    names = " or ".join(other.name for other in things)
+    return replace(things[0], name=names, colours=colours, rgb8=tuple(rgb8.values()), often=total)
 
 
 # ---- ready-made puzzles ----
