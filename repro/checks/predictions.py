@@ -44,6 +44,27 @@ def judge(prediction, found):
     return judged
 
 
+def read(prediction, found):
+    """What a prediction says, to be drawn: {question: ab (2,), shares (C,), a number, or None}.
+
+    prediction, found: as for `judge`.  None stands for what cannot be read, for no answer, and for a paint's name where
+    shares are asked for.
+    """
+    ways = {"regression": lambda answer: _as_ab(answer, found), "largest bin": _number}
+    given = prediction if isinstance(prediction, dict) else {}
+    return {
+        name: _or_none(ways.get(name, lambda answer: _as_shares(answer, found.thing.names)), given.get(name))
+        for name in QUESTIONS
+    }
+
+
+def _or_none(way, answer):
+    try:
+        return way(answer)
+    except ValueError:
+        return None
+
+
 def _judge(name, answer, found):
     if answer is None:
         return Feedback("not tried yet", f"{name}: not tried yet. Write down what you expect before you train.")

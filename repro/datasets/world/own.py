@@ -15,6 +15,7 @@ from numbers import Real
 import numpy as np
 import torch
 
+from repro import kinds
 from repro.color import in_gamut, lab_to_rgb8, rgb8_to_lab
 from repro.datasets.world.draw import World
 from repro.datasets.world.table import INDEX, JITTER_LIMIT, THINGS, Thing
@@ -276,4 +277,4 @@ def _rare_paint():
     return design(thing("hut", "gable", "planks", paints))
 
 
-PUZZLES = {"gray mean": _gray_mean, "shared texture": _shared_texture, "rare paint": _rare_paint}
+PUZZLES = dict(zip(kinds.PUZZLES, (_gray_mean, _shared_texture, _rare_paint), strict=True))
