@@ -26,7 +26,7 @@ def beside(answers, lightness):
             ab = rows.get(row)
             shade = np.ones(3) if ab is None else one_colour(ab, lightness) / 255
             axis.add_patch(_patch((x + 0.04, y + 0.06), 0.92, 0.88, facecolor=shade, edgecolor="#555"))
-            words = "not predicted" if ab is None else f"({ab[0]:.0f}, {ab[1]:.0f})"
+            words = "not predicted" if ab is None else "({:.0f}, {:.0f})".format(*(np.round(ab) + 0.0))
             dark = ab is not None and lightness < 58
             axis.text(x + 0.5, y + 0.5, words, ha="center", va="center", color="white" if dark else "black", fontsize=9)
     axis.set(xlim=(0, len(answers)), ylim=(len(ROWS), 0))
