@@ -62,6 +62,15 @@ BY_HAND = {
         "What scans bring along": ["lightness from 30 to 70 becomes [0] to [100], the middle [stays]"],
         "What else could it be?": [],  # told in words: nothing to reckon
     },
+    "13_design_a_world": {
+        "By hand": [
+            "a = .75·10 + .25·30 = [15], b = -.75·40 + .25·40 = [-20]",
+            "answers the shares, [.75] and [.25].",
+            "so it keeps 1 / (1 + 4·e⁻²) = [.649] of it",
+            "gets .75·.649 = [.487].",
+            "made to sum to 1: [.5] and [.5]",
+        ],
+    },
     "exercises/01_bins_and_weights": {
         "Bins from a gamut": ["belong to [(10, 0)], [(-10, 30)] and [(10, 0)]: [two] bins, [(-10, 30) and (10, 0)]."],
         "Rebalancing weights": [
@@ -95,6 +104,11 @@ BY_HAND = {
     "exercises/08_bootstrap": {
         "Exercise 08 · How sure are we of what people said?": [
             "the means are [.2], [.4], [.6], and their standard deviation (with n - 1) is [.2]"
+        ],
+    },
+    "exercises/13_predict_world": {
+        "Exercise 13 · What must it answer?": [
+            "Regression answers [(15, -20)], classification ([.75], [.25]), rebalanced ([.5], [.5])"
         ],
     },
 }

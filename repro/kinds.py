@@ -13,6 +13,7 @@ INITIALIZATIONS = ("kmeans", "he", "gaussian")
 PRECISIONS = ("auto", "bf16-mixed", "32-true")
 SOURCES = ("world", "bundled", "folder", "imagenette", "shards")
 UNSEEN_SOURCES = ("second", "folder", "voc")
+PUZZLES = ("gray mean", "shared texture", "rare paint")
 LAYERS = tuple(f"conv{number}" for number in range(1, 9))
 
 

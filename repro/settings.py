@@ -7,7 +7,6 @@ Whatever is wrong stops with one line that names the setting, what came and what
 "train.width must be a positive number, got 'abc'".
 """
 
-import re
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,6 +19,7 @@ from repro.kinds import (
     NETWORKS,
     OBJECTIVES,
     PRECISIONS,
+    PUZZLES,
     SOURCES,
     UNSEEN_SOURCES,
     Classifiers,
@@ -40,6 +40,7 @@ from repro.kinds import (
     some_of,
     whole,
 )
+from repro.yaml12 import Yaml12
 
 # ---- the sections ----
 
@@ -200,6 +201,13 @@ class Legacy:
 
 
 @dataclass(frozen=True)
+class Design(StartHere):
+    """Page 13: a world of one's own, and its small networks."""
+
+    puzzle: one_of(*PUZZLES)
+
+
+@dataclass(frozen=True)
 class Settings:
     """All of params.yaml."""
 
@@ -216,6 +224,7 @@ class Settings:
     realism: Realism
     probes: Probes
     legacy: Legacy
+    design: Design
 
     def __post_init__(self):
         realism, needed = self.realism, self.realism.practice + self.realism.pairs
@@ -272,32 +281,9 @@ def change(words):
 def load_yaml(text, where):
     """What a text says in YAML 1.2.  where: its name, for the SettingsError of a text that is none."""
     try:
-        return yaml.load(text, Loader=_Yaml12)
+        return yaml.load(text, Loader=Yaml12)
     except yaml.YAMLError as error:
         raise SettingsError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
-
-
-class _Yaml12(yaml.SafeLoader):
-    """YAML as DVC and Hydra read it, version 1.2: 1e-3 is a number, and yes, no and off are words."""
-
-    yaml_implicit_resolvers = {}
-
-    def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_FLOAT = r"[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-for _tag, _pattern in {
-    "bool": "true|True|TRUE|false|False|FALSE",
-    "null": "~|null|Null|NULL|",
-    "int": "[-+]?(0|[1-9][0-9_]*)",
-    "float": _FLOAT,
-}.items():
-    _Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), None)
 
 
 def _sections(values, file):

@@ -257,7 +257,7 @@ def test_every_function_has_two_hints_and_a_reason_and_every_question_an_answer(
                 assert tags[place : place + 3] == ["question", "reply", "answer"], path.name
         hints = [exercises.text(cell) for cell in exercises.read(path)["cells"] if exercises.tag(cell) == "hint"]
         assert all(hint.count("<details>") == 2 for hint in hints)
-    assert counts["hint"] == counts["why"] == len(EXERCISES) and counts["question"] == 44
+    assert counts["hint"] == counts["why"] == len(EXERCISES) and counts["question"] == 48
 
 
 def test_the_questions_of_the_pages_are_those_at_the_pages_ends():
@@ -390,7 +390,7 @@ def test_the_export_for_nbgrader(course):
         assert all(("points" in mark) == mark["grade"] and mark["locked"] != mark["solution"] for mark in marks)
         graded |= {mark["grade_id"] for mark in marks if mark["grade"] and not mark["solution"]}
         replies += sum(mark["grade"] and mark["solution"] for mark in marks)
-    assert graded == {f"check_{name}" for name in EXERCISES} and replies == 44
+    assert graded == {f"check_{name}" for name in EXERCISES} and replies == 48
 
 
 # ---- the rubric ----
@@ -426,7 +426,7 @@ def test_the_rubric_has_a_row_for_every_question_and_the_checks_points():
             kind, number = ("Page", page[1]) if page else (kind, number)
             if exercises.tag(cell) == "question":
                 asked.append((kind, number, int(re.match(r"\*\*(\d)", exercises.text(cell))[1])))
-    assert rows == asked and len(rows) == 44
+    assert rows == asked and len(rows) == 48
 
 
 # ---- which mistakes a class has met ----

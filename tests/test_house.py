@@ -11,7 +11,7 @@ from repro.paths import ROOT
 
 # From the ground up; a room is a file or a folder of repro/, and its neighbours on a floor are strangers to it.
 FLOORS = (
-    {"__init__", "paths", "files", "workers", "kinds", "extras", "color"},
+    {"__init__", "paths", "files", "workers", "kinds", "extras", "color", "yaml12"},
     {"settings", "bins", "examples"},
     {"encoding", "network"},
     {"prior", "initialization", "objectives", "decoding", "encoder"},

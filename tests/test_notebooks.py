@@ -30,7 +30,7 @@ def page(request):
 
 
 def test_there_are_pages():
-    assert [page.stem[:2] for page in PAGES] == [f"{number:02d}" for number in range(13)]
+    assert [page.stem[:2] for page in PAGES] == [f"{number:02d}" for number in range(14)]
 
 
 def test_nothing_but_source_is_stored(page):

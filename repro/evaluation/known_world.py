@@ -71,18 +71,19 @@ def in_words(objective, comparisons):
 
 
 def average_outputs(
-    colorizer, scenes: Scenes, margin: int = STRIDE, batch: int = 50
+    colorizer, scenes: Scenes, margin: int = STRIDE, batch: int = 50, things: tuple = THINGS
 ) -> tuple[Float64[np.ndarray, "things outputs"], Int64[np.ndarray, " things"]]:
     """Mean prediction on each thing's pixels, and how many pixels.
 
     The prediction is Q probabilities or ab.  The pixels lie `margin` px and more inside, by default as far as the
-    network's outputs lie apart.
+    network's outputs lie apart.  things: of the scenes' world.
     """
-    things = np.where(interior(scenes.instances, margin), scenes.things, len(THINGS))[:, ::STRIDE, ::STRIDE]
+    kinds = len(things)
+    things = np.where(interior(scenes.instances, margin), scenes.things, kinds)[:, ::STRIDE, ::STRIDE]
     size = 2 if gives_ab(colorizer.objective) else len(colorizer.bins)
     total, count = (
-        torch.zeros(len(THINGS) + 1, size, dtype=torch.float64),
-        np.bincount(things.ravel(), minlength=len(THINGS) + 1),
+        torch.zeros(kinds + 1, size, dtype=torch.float64),
+        np.bincount(things.ravel(), minlength=kinds + 1),
     )
     for first in range(0, len(things), batch):
         part = slice(first, first + batch)

@@ -10,6 +10,7 @@ from repro.pages.colours import (
     gamut,
     paired_shares,
 )
+from repro.pages.designed import beside, bin_bars, one_colour, paint_bars
 from repro.pages.hints import hints_curves, hints_rows
 from repro.pages.learning import (
     expected_against_learned,
@@ -43,6 +44,8 @@ __all__ = [
     "ab_axes",
     "accuracy_by_temperature",
     "answers_for_a_pixel",
+    "beside",
+    "bin_bars",
     "bin_colors",
     "bin_map",
     "brushed_bins",
@@ -61,6 +64,8 @@ __all__ = [
     "lightness_only",
     "network_plan",
     "new_figure",
+    "one_colour",
+    "paint_bars",
     "paired_shares",
     "photographs",
     "plan_bars",

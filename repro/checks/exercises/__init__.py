@@ -17,6 +17,7 @@ from repro.checks.exercises import (
     bootstrap_error,
     gamut_bins,
     gradient,
+    predict_world,
     probe_scores,
     rebalancing_weights,
     receptive_field,
@@ -35,6 +36,7 @@ EXERCISES = {
         auc,
         bootstrap_error,
         probe_scores,
+        predict_world,
     )
 }
 

@@ -7,6 +7,7 @@ grayscale picture) is known, and what a network learns can be held against what 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, Int8, Int16, Int64, UInt8
@@ -14,17 +15,46 @@ from jaxtyping import Float32, Int8, Int16, Int64, UInt8
 from repro.color import lab_to_rgb8
 from repro.datasets.folder import Item, Source, check_split
 from repro.datasets.world.scenes import SCENES
-from repro.datasets.world.table import INDEX, LEVELS, THINGS, draw_colours, stencil, texture_bank
+from repro.datasets.world.table import LEVELS, THINGS, draw_colours, stencil, texture_bank
 
 MAX_INSTANCES = 96  # objects a scene may hold; what a composition adds beyond is left out
 _BATCH = 256  # scenes converted to sRGB together
 
 
 @dataclass(frozen=True)
+class World:
+    """What there is to paint.
+
+    things: `table.Thing`s, at most 255.  scenes: its scene classes, functions that paint on a Canvas.  number: of its
+    random draws.
+    """
+
+    name: str
+    things: tuple
+    scenes: tuple
+    number: int
+
+    @cached_property
+    def index(self):
+        """{name: position in `things`}."""
+        return {thing.name: position for position, thing in enumerate(self.things)}
+
+
+WORLDS = {name: World(name, THINGS, scenes, number) for number, (name, scenes) in enumerate(SCENES.items())}
+
+
+def world_of(world):
+    """A World from its name, or itself; ValueError lists the names."""
+    if not isinstance(world, World) and world not in WORLDS:
+        raise ValueError(f"no world is called {world!r}; choose one of {', '.join(WORLDS)}")
+    return world if isinstance(world, World) else WORLDS[world]
+
+
+@dataclass(frozen=True)
 class Scenes:
     """N painted scenes.
 
-    labels: position in `classes(world)`.  things: position in THINGS.  instances: which object of its scene.
+    labels: position in `classes(world)`.  things: position in the world's things.  instances: which object of a scene.
     And per object, padded to M: instance_ab, ab units, and instance_colour (-1: no such object).
     """
 
@@ -44,10 +74,16 @@ class Scenes:
 class Canvas:
     """One scene being composed. Lengths are fractions of the picture; (0, 0) is the upper left corner."""
 
-    def __init__(self, levels: Int16[np.ndarray, "s s"], instances: UInt8[np.ndarray, "s s"], rng: np.random.Generator):
+    def __init__(
+        self,
+        levels: Int16[np.ndarray, "s s"],
+        instances: UInt8[np.ndarray, "s s"],
+        rng: np.random.Generator,
+        world: World,
+        bank: Int16[np.ndarray, "things 2*s 2*s"],
+    ):
         self.levels, self.instances, self.rng = levels, instances, rng
-        self.size = len(levels)
-        self.bank = texture_bank(self.size)
+        self.size, self.index, self.bank = len(levels), world.index, bank
         self.things = []
         self._draws = iter(())
 
@@ -97,7 +133,7 @@ class Canvas:
         if x0 >= x1 or y0 >= y1 or len(self.things) >= MAX_INSTANCES:
             return
         part = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
-        number = INDEX[thing]
+        number = self.index[thing]
         texture = self.bank[number, offset_y : offset_y + y1 - y0, offset_x : offset_x + x1 - x0]
         value = texture + (shade[part] + np.int16(LEVELS // 2 + brightness))
         levels, instances = self.levels[y0:y1, x0:x1], self.instances[y0:y1, x0:x1]
@@ -115,31 +151,33 @@ class Canvas:
 
 def classes(world="first"):
     """Names of a world's scene classes, in the order of their labels."""
-    if world not in SCENES:
-        raise ValueError(f"no world is called {world!r}; choose one of {', '.join(SCENES)}")
-    return tuple(compose.__name__.replace("_", " ") for compose in SCENES[world])
+    return tuple(compose.__name__.replace("_", " ") for compose in world_of(world).scenes)
 
 
 def label_of(
-    index: int | np.integer | Int64[np.ndarray, " n"], world: str = "first"
+    index: int | np.integer | Int64[np.ndarray, " n"], world: str | World = "first"
 ) -> np.integer | Int64[np.ndarray, " n"]:
     """The class of scene `index`: classes take turns, so any run of scenes is balanced."""
-    return np.asarray(index) % len(SCENES[world])
+    return np.asarray(index) % len(world_of(world).scenes)
 
 
 def paint(
-    seed: int, index_or_indices: int | Sequence[int] | Int64[np.ndarray, " n"], size: int = 64, world: str = "first"
+    seed: int,
+    index_or_indices: int | Sequence[int] | Int64[np.ndarray, " n"],
+    size: int = 64,
+    world: str | World = "first",
 ) -> Scenes:
     """Paint scenes; scene i of a seed and world is the same in whatever batch it is painted.
 
-    A scene at another size has the same composition and colours, drawn finer.
+    A scene at another size has the same composition and colours, drawn finer.  world: "first", "second", or a World
+    of one's own (`own.design`).
     """
-    indices, names = np.atleast_1d(index_or_indices).astype(np.int64), classes(world)
+    indices, world = np.atleast_1d(index_or_indices).astype(np.int64), world_of(world)
     count = len(indices)
     scenes = Scenes(
         rgb8=np.empty((count, size, size, 3), np.uint8),
         things=np.empty((count, size, size), np.uint8),
-        labels=indices % len(names),
+        labels=indices % len(world.scenes),
         instances=np.zeros((count, size, size), np.uint8),
         instance_ab=np.zeros((count, MAX_INSTANCES, 2), np.float32),
         instance_colour=np.full((count, MAX_INSTANCES), -1, np.int8),
@@ -152,24 +190,24 @@ def paint(
 def _paint_batch(scenes, part, seed, indices, world):
     size = scenes.things.shape[-1]
     levels = np.empty(scenes.things[part].shape, np.int16)
-    things = np.zeros((len(levels), MAX_INSTANCES), np.uint8)
+    things, bank = np.zeros((len(levels), MAX_INSTANCES), np.uint8), texture_bank(size, world.things)
     uniform, normal = np.empty(things.shape), np.empty((*things.shape, 2))
     for k, index in enumerate(indices[part]):
-        rng = np.random.default_rng([seed, index, list(SCENES).index(world)])
+        rng = np.random.default_rng([seed, index, world.number])
         uniform[k], normal[k] = rng.random(MAX_INSTANCES), rng.standard_normal((MAX_INSTANCES, 2))
-        canvas = Canvas(levels[k], scenes.instances[part][k], rng)
-        SCENES[world][label_of(index, world)](canvas)
+        canvas = Canvas(levels[k], scenes.instances[part][k], rng, world, bank)
+        world.scenes[label_of(index, world)](canvas)
         things[k, : len(canvas.things)] = canvas.things
         scenes.instance_colour[part][k, : len(canvas.things)] = 0
     used = scenes.instance_colour[part] == 0
-    for number, thing in enumerate(THINGS):
+    for number, thing in enumerate(world.things):
         of_it = used & (things == number)
-        colour, ab = draw_colours(thing, uniform[of_it], normal[of_it], world)
+        colour, ab = draw_colours(thing, uniform[of_it], normal[of_it], world.name)
         scenes.instance_colour[part][of_it], scenes.instance_ab[part][of_it] = colour, ab
     # One row of LEVELS colours for each instance, converted to sRGB once: 4 to 8 times fewer than there are
     # pixels.
     row = np.cumsum(used).reshape(used.shape) - 1  # (n, M)
-    low, high = np.array([thing.lightness for thing in THINGS], np.float32)[things[used]].T
+    low, high = np.array([thing.lightness for thing in world.things], np.float32)[things[used]].T
     palette = np.empty((len(low), LEVELS, 3), np.float32)
     palette[..., 0] = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, LEVELS, dtype=np.float32)
     palette[..., 1:] = scenes.instance_ab[part][used][:, None]

@@ -45,6 +45,11 @@ class Thing:
         return np.array(self.second if own else [c[0] for c in self.colours], float)
 
     @property
+    def texture(self):
+        """All that its texture is drawn from."""
+        return self.pattern, self.periods, self.contrast, self.grain
+
+    @property
     def ab(self) -> Float64[np.ndarray, "c 2"]:
         """The colours, before jitter."""
         return np.array([c[2:] for c in self.colours], float)
@@ -220,15 +225,16 @@ _PATTERNS = {
 
 
 @cache
-def texture_bank(size) -> Int16[np.ndarray, "things 2*{size} 2*{size}"]:
+def texture_bank(size, things=THINGS) -> Int16[np.ndarray, "things 2*{size} 2*{size}"]:
     """Every texture in levels about the middle, twice over each way.
 
     Doubled so that a patch at any offset is one slice.  A texture is given in pixels at size 64 and grows with it.
+    Things of the same pattern, periods, contrast and grain share it to the last pixel.
     """
     y, x = np.meshgrid(*[(np.arange(size) + 0.5) * PERIOD / size - 0.5] * 2, indexing="ij")
-    bank = []
-    for number, thing in enumerate(THINGS):
-        rng = np.random.default_rng([number, 313])
+    bank, first = [], {}
+    for number, thing in enumerate(things):
+        rng = np.random.default_rng([first.setdefault(thing.texture, number), 313])
         pattern = thing.contrast * _PATTERNS[thing.pattern](rng, y, x, thing.periods)
         pattern += thing.grain * _noise(rng, y, x, (1, 1))
         bank.append(np.tile(np.rint(pattern * LEVELS / 2).astype(np.int16), (2, 2)))
