@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float32, Int8, Int16, Int64, UInt8
+from jaxtyping import Bool, Float32, Int8, Int16, Int64, UInt8
+from scipy import ndimage
 
 from repro.color import lab_to_rgb8
 from repro.datasets.folder import Item, Source, check_split
@@ -220,6 +221,12 @@ def _paint_batch(scenes, part, seed, indices, world):
         scenes.things[part][k] = things[k].take(instances)
         pixels = packed.take((row[k] * LEVELS).take(instances) + levels[k])
         scenes.rgb8[part][k] = pixels.view(np.uint8).reshape(size, size, 4)[..., :3]
+
+
+def interior(instances: UInt8[np.ndarray, "*n h w"], margin=3) -> Bool[np.ndarray, "*n h w"]:
+    """Where a map of instances or things has the same one everywhere within `margin` pixels."""
+    width = (1,) * (instances.ndim - 2) + (2 * margin + 1,) * 2
+    return ndimage.minimum_filter(instances, width) == ndimage.maximum_filter(instances, width)
 
 
 # ---- as a source of pictures ----

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int16, Int64, UInt8
-from scipy import ndimage
+from jaxtyping import Bool, Float, Float64, Int16, Int64
 
 from repro.color import Array
 
@@ -318,9 +317,3 @@ def stencil(
     v, u = np.meshgrid(*((2 * np.arange(n) + 1) / n - 1 for n in (height, width)), indexing="ij")
     mask, shade = _OUTLINES[outline](u, v)
     return (None if mask.all() else mask), np.rint(shade).astype(np.int16)
-
-
-def interior(instances: UInt8[np.ndarray, "*n h w"], margin=3) -> Bool[np.ndarray, "*n h w"]:
-    """Where a map of instances or things has the same one everywhere within `margin` pixels."""
-    width = (1,) * (instances.ndim - 2) + (2 * margin + 1,) * 2
-    return ndimage.minimum_filter(instances, width) == ndimage.maximum_filter(instances, width)
