@@ -236,7 +236,7 @@ def test_grades_are_shares_of_the_cases():
 def test_every_exercise_stands_in_a_notebook():
     assert set(SOLVED) == set(STUBS) == set(EXERCISES)
     numbers = [path.name[:2] for path in exercises.sources()]
-    assert numbers == ["00", "01", "02", "03", "04", "05", "06", "08", "09"]
+    assert numbers == ["00", "01", "02", "03", "04", "05", "06", "08", "09", "13"]
 
 
 @pytest.mark.parametrize("source", exercises.sources(), ids=lambda path: path.stem)
