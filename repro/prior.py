@@ -19,7 +19,7 @@ from repro.encoding import soft_encode
 
 
 def empirical_prior(
-    ab_batches: Iterable, bins: Float[Tensor, "q 2"], soft: bool = False, neighbours: int = 5
+    ab_batches: Iterable[Float[Tensor, "... 2"]], bins: Float[Tensor, "q 2"], soft: bool = False, neighbours: int = 5
 ) -> Float64[Tensor, " q"]:
     """Share of pixels in each bin; they sum to 1.  Arguments as for `count_colors`.
 
@@ -29,11 +29,11 @@ def empirical_prior(
 
 
 def count_colors(
-    ab_batches: Iterable, bins: Float[Tensor, "q 2"], soft: bool = False, neighbours: int = 5
+    ab_batches: Iterable[Float[Tensor, "... 2"]], bins: Float[Tensor, "q 2"], soft: bool = False, neighbours: int = 5
 ) -> Float64[Tensor, " q"]:
     """How many pixels each bin has.
 
-    ab_batches: iterable of (..., 2) float tensors, ab units, of any length: one pass, constant memory.
+    ab_batches: ab units, of any length: one pass, constant memory.
     soft: count soft-encoded colours, as the released prior does, instead of nearest bins, as the paper says.
     neighbours: of the soft encoding; the release's prior has 10.
     The counts may be added to those of other photographs.

@@ -12,7 +12,8 @@ from tests import typechecker
 # Before anything of repro is imported: from here on each call of these modules is checked against its signature.
 # In processes that a test starts nothing is checked.
 SHAPES_ARE_CHECKED = """color bins examples encoding network prior initialization objectives decoding encoder
-evaluation training.batches training.networks datasets.photographs datasets.world.draw""".split()
+datasets colorizer evaluation training.batches training.networks training.loop training.validation
+training.checkpoints training.plan training.processes""".split()
 jaxtyping.install_import_hook([f"repro.{name}" for name in SHAPES_ARE_CHECKED], f"{typechecker.__name__}.checked")
 
 from repro.bins import ab_bins

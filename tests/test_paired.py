@@ -118,8 +118,8 @@ def test_photographs_that_both_get_right_do_not_widen_the_interval():
 def test_judges_that_disagree_by_hand():
     """From gray to colour C gains the first two of four photographs, D gains the first and loses the second."""
     hits = {
-        "C": {"colour": [1, 1, 0, 1], "gray": [0, 0, 0, 1]},
-        "D": {"colour": [1, 0, 0, 1], "gray": [0, 1, 0, 1]},
+        "C": {"colour": np.array([1, 1, 0, 1], bool), "gray": np.array([0, 0, 0, 1], bool)},
+        "D": {"colour": np.array([1, 0, 0, 1], bool), "gray": np.array([0, 1, 0, 1], bool)},
     }
     found = paired.disagreements(hits, ("colour", "gray"))
     assert list(found) == [("C", "D")]
@@ -137,7 +137,7 @@ def test_a_judge_never_disagrees_with_itself():
 def test_disputed_photographs_are_opposite_verdicts_first_then_the_widest_apart():
     def steps(before, after, surer):
         made = lambda wrong, certainty: Answers(
-            np.array(wrong), np.array(wrong), np.array(certainty, float), np.zeros((len(wrong), 1), int)
+            np.array(wrong), np.array(wrong), np.array(certainty, np.float32), np.zeros((len(wrong), 1), int)
         )
         return made(before, np.zeros(len(before))), made(after, surer)
 

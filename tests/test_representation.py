@@ -108,6 +108,7 @@ def test_a_feature_that_never_varies_does_no_harm():
     assert torch.isfinite(probe.weights).all() and probe.scale[3] == 1
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_targets_that_do_not_fit_are_refused():
     features, labels = blobs()
     with pytest.raises(ValueError, match="expected targets"):
@@ -133,10 +134,10 @@ def test_several_labels_a_photograph():
 
 def test_average_precision_by_hand():
     """Order: hit, miss, hit. Precision 1 up to recall 1/2, 2/3 up to 1: (6 * 1 + 5 * 2/3) / 11."""
-    assert average_precision([0.9, 0.8, 0.7], [1, 0, 1]) == pytest.approx((6 + 5 * 2 / 3) / 11)
-    assert average_precision([3, 2, 1], [1, 1, 0]) == 1
-    assert average_precision([3, 2, 1], [0, 0, 1]) == pytest.approx(1 / 3)
-    assert np.isnan(average_precision([1, 2], [0, 0]))
+    assert average_precision([0.9, 0.8, 0.7], [True, False, True]) == pytest.approx((6 + 5 * 2 / 3) / 11)
+    assert average_precision([3, 2, 1], [True, True, False]) == 1
+    assert average_precision([3, 2, 1], [False, False, True]) == pytest.approx(1 / 3)
+    assert np.isnan(average_precision([1, 2], [False, False]))
 
 
 def test_it_is_near_the_area_under_the_curve():
@@ -148,8 +149,8 @@ def test_it_is_near_the_area_under_the_curve():
 
 def test_difficult_photographs_do_not_count():
     scores = np.array([[3.0], [2.0], [1.0]])
-    assert mean_average_precision(scores, [[0], [1], [-1]]) == 1
-    assert mean_average_precision(scores, [[-1], [1], [-1]]) == pytest.approx(0.5)
+    assert mean_average_precision(scores, np.array([[0], [1], [-1]])) == 1
+    assert mean_average_precision(scores, np.array([[-1], [1], [-1]])) == pytest.approx(0.5)
 
 
 # ---- networks side by side ----
@@ -204,7 +205,7 @@ def test_the_interval_holds_seeds_and_the_test_sample():
 def test_sampling_errors():
     """Top-1: 3 of 4 right, sqrt(.75 x .25 / 4).  Mean average precision: of noise, as other samples differ."""
     scores = torch.eye(2)[[0, 0, 1, 1]]
-    assert rep.sampling_error(scores, [0, 0, 1, 0]) == pytest.approx(np.sqrt(0.75 * 0.25 / 4))
+    assert rep.sampling_error(scores, np.array([0, 0, 1, 0])) == pytest.approx(np.sqrt(0.75 * 0.25 / 4))
     rng = np.random.default_rng(0)
 
     def sample():

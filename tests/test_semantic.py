@@ -56,7 +56,7 @@ def test_a_photograph_of_a_class_without_an_output_is_refused():
 
 
 def test_classes_that_gain_and_lose():
-    before, after = np.array([0, 0, 1, 1, 1]), np.array([1, 0, 1, 0, 0])
+    before, after = np.array([0, 0, 1, 1, 1], bool), np.array([1, 0, 1, 0, 0], bool)
     rows = semantic.class_changes(before, after, [0, 0, 1, 2, 2], ("x", "y", "z"))
     assert rows == [("x", 0.5, 2), ("y", 0.0, 1), ("z", -1.0, 2)]
 

@@ -12,7 +12,7 @@ from repro.datasets.world.table import JITTER, JITTER_LIMIT
 
 MANY = [thing for thing in THINGS if len(thing.colours) > 1]
 # A lattice of spacing 10 as the paper's, wider than sRGB: these tests stand on nothing above them.
-BINS = np.stack(np.meshgrid(np.arange(-110, 111, 10), np.arange(-110, 111, 10), indexing="ij"), -1).reshape(-1, 2)
+BINS = np.stack(np.meshgrid(*[np.arange(-110.0, 111, 10)] * 2, indexing="ij"), -1).reshape(-1, 2)
 
 
 def encode(ab):

@@ -6,7 +6,9 @@ The full-size picture is worked on in strips, so memory stays near that of the r
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, UInt8
 from PIL import Image
+from torch import Tensor
 
 from repro.color import lab_to_rgb_at_its_lightness, rgb8_to_lightness
 from repro.examples import STRIDE
@@ -16,8 +18,14 @@ STRIP = 1 << 19  # pixels worked on at once at full resolution ...
 LONG = 1 << 14  # ... and of one side at once
 
 
-def join(photo, ab, guide=None, into=None, step=STRIDE):
-    """Colour a photograph with a small ab map: (H, W, 3) uint8, (2, h, w) -> (H, W, 3) uint8.
+def join(
+    photo: UInt8[np.ndarray, "h w 3"],
+    ab: Float[Tensor, "2 _ _"] | tuple[Float[Tensor, "2 _ _"], Float[Tensor, "2 _ _"]],
+    guide: Float[Tensor, "_ _"] | None = None,
+    into: UInt8[np.ndarray, "h w 3"] | None = None,
+    step: int = STRIDE,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Colour a photograph with a small ab map.
 
     Network output i stands for pixel 4 i of the small copy (targets are every 4th pixel), so ab is
     interpolated between those.  guide: lightness (4 h, 4 w) of the small copy; colours then end where
@@ -46,8 +54,8 @@ def join(photo, ab, guide=None, into=None, step=STRIDE):
     return result
 
 
-def as_release(ab):
-    """The ab map that the authors' PyTorch release draws from, for `join` with a step of 1: (2, h, w) -> (2, 4 h, 4 w).
+def as_release(ab: Float[Tensor, "2 h w"]) -> Float[Tensor, "2 4*h 4*w"]:
+    """The ab map that the authors' PyTorch release draws from, for `join` with a step of 1.
 
     Its output i lies in the middle of four pixels, at 4 i + 1.5 (`align_corners=False`), although it was trained to
     tell pixel 4 i: so its colours lie 1.5 pixels off.
@@ -55,17 +63,19 @@ def as_release(ab):
     return F.interpolate(ab[None], scale_factor=STRIDE, mode="bilinear", align_corners=False)[0]
 
 
-def squashed(photo, side):
+def squashed(photo: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "s s 3"]:
     """The small copy as the authors' PyTorch release makes it: a square, whatever the photograph's shape.
 
-    (H, W, 3) uint8 -> (side, side, 3) uint8, side a multiple of 8, by Pillow's bicubic filter.
+    Its side is `side`, or the nearest multiple of 8.  By Pillow's bicubic filter.
     """
     side = max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE)
     return np.asarray(Image.fromarray(photo).resize((side, side), Image.Resampling.BICUBIC))
 
 
-def reduced(photo, across, down):
-    """Means of blocks of `across` x `down` pixels: (H, W, 3) uint8 -> (ceil(H / down), ceil(W / across), 3) uint8.
+def reduced(
+    photo: UInt8[np.ndarray, "h w 3"], across: int, down: int
+) -> UInt8[np.ndarray, "-(-h//{down}) -(-w//{across}) 3"]:
+    """Means of blocks of `across` x `down` pixels, as many as cover the photograph.
 
     Like Pillow's `Image.reduce`, it averages what there is of the last blocks.  It works in strips, because Pillow
     copies what it is given.
@@ -75,12 +85,14 @@ def reduced(photo, across, down):
     return np.concatenate([np.asarray(Image.fromarray(strip).reduce((across, down))) for strip in strips])
 
 
-def guided(ab, lightness, radius=4, epsilon=10.0):
+def guided(
+    ab: Float[Tensor, "2 _ _"], lightness: Float[Tensor, "h w"], radius: int = 4, epsilon: float = 10.0
+) -> tuple[Float[Tensor, "2 h w"], Float[Tensor, "2 h w"]]:
     """Fast guided filter (He and Sun, arXiv 1505.00996): ab as a linear function of lightness near every pixel.
 
-    ab: (2, h, w), or already (2, 4 h, 4 w).  lightness: (4 h, 4 w) of the small copy.  radius: of the windows, its
-    pixels.  epsilon: L squared; a step in lightness smaller than its root is no edge.
-    Returns offset and slope (2, 4 h, 4 w): ab = offset + slope * lightness at full resolution, whatever that is.
+    ab: of every 4th pixel, or already of each.  lightness: of the small copy.  radius: of the windows, its pixels.
+    epsilon: L squared; a step in lightness smaller than its root is no edge.
+    Returns offset and slope: ab = offset + slope * lightness at full resolution, whatever that is.
     """
     if ab.shape[1:] != lightness.shape:
         rows, columns = (interpolation(STRIDE * count, count) for count in ab.shape[1:])
@@ -101,8 +113,10 @@ def _window_means(maps, radius):
     return F.avg_pool2d(rows, (wide, 1), 1, (radius, 0), count_include_pad=False)[0]
 
 
-def interpolation(length, count, step=STRIDE, first=0, end=None):
-    """Linear interpolation from `count` values to `length` pixels: (length, count).
+def interpolation(
+    length: int, count: int, step: int = STRIDE, first: int = 0, end: int | None = None
+) -> Float[Tensor, "pixels {count}"]:
+    """Linear interpolation from `count` values to `length` pixels, as a matrix.
 
     The values lie at every `step`-th pixel of the small copy.  With `first` and `end`, the pixels are those from
     `first` to before `end`.

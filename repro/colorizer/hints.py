@@ -11,8 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array, diags_array
+from jaxtyping import Float, Float64
+from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.linalg import splu
+from torch import Tensor
 
 from repro.color import lab_to_rgb_at_its_lightness, srgb_ab_hull
 from repro.colorizer.enlarge import guided, interpolation
@@ -49,8 +51,8 @@ class Alternative:
         return "#{:02X}{:02X}{:02X}".format(*self.rgb8)
 
 
-def checked(hints, shape, picture):
-    """Hints [(x, y, (a, b))] as a list of (x, y, ab (2,) float64), places counted within the picture.
+def checked(hints, shape: tuple, picture: tuple) -> list[tuple[float, float, Float64[np.ndarray, "2"]]]:
+    """Hints [(x, y, (a, b))] with an array for the colour, places counted within the picture.
 
     x, y: pixels from the photograph's left and top, from 0.  shape: (H, W, ...) of the photograph.  picture: (top,
     bottom, left, right) within its frame.  Raises HintError.
@@ -96,7 +98,7 @@ def within(x, y, shape, picture, name):
     return x - left, y - top
 
 
-def outside_gamut(ab):
+def outside_gamut(ab: Float64[np.ndarray, "2"]) -> bool:
     """Whether sRGB lacks a colour (a, b) at every lightness, by its convex hull and 1 ab unit more."""
     corners = srgb_ab_hull()
     along, to = np.roll(corners, -1, axis=0) - corners, ab - corners
@@ -105,11 +107,13 @@ def outside_gamut(ab):
     return bool(((along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0]) < -np.hypot(*along.T)).any())
 
 
-def repainted(ab, lightness, hints, shape, edges=True):
-    """The prediction with its hints: offset and slope (2, 4 h, 4 w), as `guided` gives them.
+def repainted(
+    ab: Float[Tensor, "2 h w"], lightness: Float[np.ndarray, "4*h 4*w"], hints: list, shape: tuple, edges: bool = True
+) -> tuple[Float[Tensor, "2 4*h 4*w"], Float[Tensor, "2 4*h 4*w"]]:
+    """The prediction with its hints: offset and slope, as `guided` gives them.
 
-    ab: (2, h, w) tensor, the prediction.  lightness: (4 h, 4 w) array of the small copy, 0..100.  hints: of
-    `checked`.  shape: (H, W) of the picture.  edges: whether colours end where lightness says that things end.
+    ab: the prediction.  lightness: of the small copy, 0..100.  hints: of `checked`.  shape: (H, W) of the picture.
+    edges: whether colours end where lightness says that things end.
     At a hint's place the colour is the hint's, but where another hint lies within two pixels of the small copy.
     Raises HintError where hints contradict each other.
     """
@@ -138,7 +142,7 @@ def repainted(ab, lightness, hints, shape, edges=True):
     return offset, slope
 
 
-def in_small(x, y, shape, small):
+def in_small(x: float, y: float, shape: tuple, small: tuple) -> Float64[np.ndarray, "2"]:
     """(row, column) in the small copy, floats, of the photograph's pixel x, y; shape, small: (H, W) of both."""
     place = [(at + 0.5) * count / length - 0.5 for at, count, length in zip((y, x), small, shape, strict=True)]
     return np.clip(place, 0, np.array(small) - 1)
@@ -168,10 +172,10 @@ def _grip(share):
     return share * (1 + GRIP) / (share + GRIP)
 
 
-def reach(lightness, pixels):
-    """How much of each hint every pixel has: (K, h, w) float64, 0..1, 1 at its own pixel and 0 at the others'.
+def reach(lightness: Float[np.ndarray, "h w"], pixels: list) -> Float64[np.ndarray, "k h w"]:
+    """How much of each hint every pixel has: 0..1, 1 at its own pixel and 0 at the others'.
 
-    lightness: (h, w), 0..100.  pixels: K different (row, column).  What is missing to a sum of 1 is the prediction's.
+    lightness: 0..100.  pixels: K different (row, column).  What is missing to a sum of 1 is the prediction's.
     """
     solve = _factored(np.ascontiguousarray(lightness, np.float64).tobytes(), lightness.shape)
     flat = np.ravel_multi_index(tuple(np.transpose(pixels)), lightness.shape)
@@ -189,10 +193,10 @@ def _factored(data, shape):
     return splu((diags_array(weights.sum(1) + LEAK) - weights).tocsc()).solve
 
 
-def affinity(lightness):
+def affinity(lightness: Float[np.ndarray, "h w"]) -> csr_array:
     """How much each of a pixel's eight neighbours weighs: W, sparse, symmetric (N, N), exp(-(L_r - L_s)^2 / 2 SIGMA^2).
 
-    lightness: (h, w), 0..100.  Levin et al. take sigma from the variance around the pixel and divide by the neighbours'
+    lightness: 0..100.  Levin et al. take sigma from the variance around the pixel and divide by the neighbours'
     sum.  That suits scribbles all around a thing, but the colour of a single point would in the end cross every edge.
     """
     number = np.arange(lightness.size).reshape(lightness.shape)
@@ -209,10 +213,16 @@ def affinity(lightness):
     return coo_array((np.concatenate((weight, weight)), ends), shape=(lightness.size,) * 2).tocsr()
 
 
-def alternatives(logits, bins, lightness, place, most):
-    """The likely colours at a place of the small copy: a list of `Alternative`, the likeliest first.
+def alternatives(
+    logits: Float[Tensor, "q h w"],
+    bins: Float[Tensor, "q 2"],
+    lightness: Float[np.ndarray, "4*h 4*w"],
+    place: Float64[np.ndarray, "2"],
+    most: int,
+) -> list[Alternative]:
+    """The likely colours at a place of the small copy, the likeliest first.
 
-    logits: (Q, h, w) tensor.  bins: (Q, 2).  lightness: (4 h, 4 w).  place: (row, column) of `in_small`.
+    place: (row, column) of `in_small`.
     The distributions of the pixels that a hint at this place would reach are averaged, each as far as it is reached;
     `groups` divides what results.
     """
@@ -233,10 +243,12 @@ def _rgb8(lightness, ab):
     return tuple((rgb * 255).round().int().tolist())
 
 
-def groups(distribution, bins, most, rounds=50):
-    """A distribution over bins divided into colours: [(ab (2,), its probability)], the largest first; they sum to 1.
+def groups(
+    distribution: Float64[np.ndarray, " q"], bins: Float64[np.ndarray, "q 2"], most: int, rounds: int = 50
+) -> list[tuple[Float64[np.ndarray, "2"], float]]:
+    """A distribution over bins divided into colours: [(ab, its probability)], the largest first; they sum to 1.
 
-    distribution: (Q,), sum 1.  bins: (Q, 2).  most: groups, at most; fewer where fewer bins hold anything.
+    distribution: sums to 1.  most: groups, at most; fewer where fewer bins hold anything.
     By weighted k-means, as Zhang et al. (2017) suggest colours: a trained network's distribution over a thing is
     mostly one broad hill, whose only mode would be no choice.  It starts from the likeliest bin, then each time from
     the one whose probability times squared distance from the earlier ones is largest.

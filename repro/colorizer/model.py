@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from PIL import Image
+from torch import Tensor
 
 from repro import decoding as decoding_module
 from repro import paths
@@ -36,6 +38,7 @@ from repro.objectives import NAMES, REGRESSION_SCALE, gives_ab
 
 GAP = 3.0  # blocks of pixels are averaged until the small copy is this much smaller, and then it is interpolated
 LONGEST = 4  # the small copy's long side is at most so many times its short side
+Photo = UInt8[np.ndarray, "h w"] | UInt8[np.ndarray, "h w 3"] | Image.Image  # what is coloured
 UTMOST = 1000.0  # ab units: sRGB's colours stay within 110, and no sound network is so far out
 
 
@@ -51,7 +54,8 @@ class Colorizer:
     """
 
     def __init__(
-        self, network, bins, objective, *, short_side=64, origin="", decoding="annealed", temperature=0.38,
+        self, network, bins: Float[Tensor, "q 2"], objective: str, *,
+        short_side=64, origin="", decoding="annealed", temperature=0.38,
         guided=False, mirrored=False, as_scan=False, as_release=False, header=None,
     ):  # fmt: skip
         self.network, self.bins, self.objective = network.eval(), bins, objective
@@ -84,8 +88,8 @@ class Colorizer:
         return cls(folded(network).to(device), bins, objective, origin=str(path), header=header, **options)
 
     @torch.inference_mode()
-    def predict(self, lightness):
-        """The network's raw output for lightness (N, 1, h, w) in 0..100: (N, outputs, h/4, w/4).
+    def predict(self, lightness: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n outputs h//4 w//4"]:
+        """The network's raw output for lightness in 0..100.
 
         Raises WeightsError where it is not finite.
         """
@@ -95,8 +99,10 @@ class Colorizer:
             raise WeightsError(f"{self.origin}: what the network answers is not finite; its weights are unsound")
         return output
 
-    def decode(self, output, decoding=None, temperature=None):
-        """Raw output to ab (N, 2, h/4, w/4).
+    def decode(
+        self, output: Float[Tensor, "n outputs h w"], decoding: str | None = None, temperature: float | None = None
+    ) -> Float[Tensor, "n 2 h w"]:
+        """Raw output to ab.
 
         A regression's output already is ab; decoding and temperature do not touch it.
         """
@@ -110,15 +116,15 @@ class Colorizer:
             return decoding_module.annealed_mean(output, self.bins, temperature)
         return getattr(decoding_module, decoding_name)(output, self.bins)
 
-    def colorize(self, photo, decoding=None, temperature=None, hints=()):
+    def colorize(self, photo: Photo, decoding=None, temperature=None, hints=()) -> UInt8[np.ndarray, "h w 3"]:
         """Colour a photograph, keeping to what a person knows of its colours.
 
-        photo: (H, W) or (H, W, 3) uint8, or a Pillow image without transparency, of any size; of a colour photograph
-        only the lightness is used.
+        photo: of any size; a Pillow image must be without transparency.  Of a colour photograph only the lightness is
+        used.
         hints: [(x, y, (a, b))]: the pixel x from the left and y from the top has this colour, ab units.  It spreads
         over what belongs together (`hints.py`).  There the result's ab is the hint's to 3 ab units, where sRGB has that
         colour at that lightness and no other hint lies within two pixels of the small copy.
-        Returns (H, W, 3) uint8.  Raises ValueError for another shape or type, or a temperature that is not
+        Raises ValueError for another shape or type, or a temperature that is not
         positive; HintError, a ValueError, for a hint that cannot be kept to.
         """
         photo = _as_rgb8(photo)
@@ -132,8 +138,8 @@ class Colorizer:
         self._colorize(picture, decoding, temperature, colored, hints)
         return result
 
-    def alternatives(self, photo, x, y, most=5):
-        """The likely colours of the thing at a place: a list of `Alternative`, the likeliest first.
+    def alternatives(self, photo: Photo, x, y, most: int = 5) -> list[hints_module.Alternative]:
+        """The likely colours of the thing at a place, the likeliest first.
 
         photo: as in `colorize`.  x, y: the pixel, from the left and from the top.  most: how many, at most.  The
         distributions over what a hint there would reach are averaged and divided into groups (`hints.groups`).  A
@@ -171,7 +177,7 @@ class Colorizer:
             ab = hints_module.repainted(ab, lightness, hints, photo.shape[:2], self.guided)
         join(photo, ab, torch.from_numpy(lightness) if self.guided or hints else None, into)
 
-    def inside(self, photo):
+    def inside(self, photo: UInt8[np.ndarray, "h w 3"]) -> tuple[int, int, int, int]:
         """Where the picture is in a photograph, without a scan's frame: (top, bottom, left, right) for slices."""
         return picture_in(photo) if self.as_scan else (0, len(photo), 0, photo.shape[1])
 
@@ -180,12 +186,14 @@ class Colorizer:
         lightness = rgb8_to_lightness(self.small(picture))
         return lightness, torch.from_numpy(stretch(lightness) if self.as_scan else lightness)[None, None]
 
-    def small(self, photo):
-        """The copy that the network is shown of a photograph: (H, W, 3) uint8 -> (h, w, 3) uint8."""
+    def small(self, photo: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
+        """The copy that the network is shown of a photograph."""
         return squashed(photo, self.short_side) if self.as_release else shrink(photo, self.short_side)
 
-    def predict_ab(self, lightness, decoding=None, temperature=None):
-        """Lightness (N, 1, h, w) in 0..100 to ab (N, 2, h/4, w/4), within UTMOST; else WeightsError."""
+    def predict_ab(
+        self, lightness: Float[Tensor, "n 1 h w"], decoding: str | None = None, temperature: float | None = None
+    ) -> Float[Tensor, "n 2 h//4 w//4"]:
+        """Lightness in 0..100 to ab, within UTMOST; else WeightsError."""
         asked = torch.cat((lightness, lightness.flip(3))) if self.mirrored else lightness
         ab = self.decode(self.predict(asked), decoding, temperature)
         if self.mirrored:
@@ -278,7 +286,7 @@ def _as_rgb8(photo):
     return np.broadcast_to(photo[..., None], (*photo.shape, 3)) if photo.ndim == 2 else photo
 
 
-def shrink(photo, short_side):
+def shrink(photo: UInt8[np.ndarray, "h w 3"], short_side: int) -> UInt8[np.ndarray, "_ _ 3"]:
     """The small copy: short side about `short_side`, both sides multiples of 8, at most 4 times as long as wide.
 
     Pillow's `resize` with a `reducing_gap`, bit for bit, without its copy of the whole.

@@ -10,6 +10,8 @@ import unicodedata
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageCms
 
 from repro.files import identity, write_atomically
@@ -110,10 +112,10 @@ def _names(stem, suffix):
 # ---- what is written ----
 
 
-def save_result(photo, path, data):
+def save_result(photo: UInt8[np.ndarray, "h w 3"], path: Path, data: bytes):
     """Write a coloured photograph whole or not at all: JPEG at quality 95 or PNG, by the path's ending.
 
-    photo: (H, W, 3) uint8 sRGB, upright.  data: bytes of the original's file, whose date, place, camera and
+    photo: sRGB, upright.  data: bytes of the original's file, whose date, place, camera and
     resolution are kept.  Raises OSError.
     """
     is_jpeg = path.suffix.lower() in _JPEG

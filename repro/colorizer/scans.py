@@ -4,6 +4,7 @@ Sepia needs no care of its own: only lightness is looked at.  Grain is met in tr
 """
 
 import numpy as np
+from jaxtyping import Float, UInt8
 from scipy.ndimage import maximum_filter1d
 
 from repro.color import rgb8_to_lightness
@@ -24,8 +25,8 @@ STAINED = 0.1  # of the outermost line, at most, differs from paper
 WRITTEN = 0.2  # of a margin, at most, is writing
 
 
-def stretch(lightness):
-    """Contrast as of a fresh print, for a faded one: lightness, any shape.
+def stretch(lightness: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """Contrast as of a fresh print, for a faded one: lightness, 0..100.
 
     Its darkest .5 % come to 0 and its lightest .5 % to 100.
 
@@ -42,8 +43,8 @@ def stretch(lightness):
     return lightness + share * (((lightness - low) * (100 / (high - low))).clip(0, 100) - lightness)
 
 
-def picture_in(photo):
-    """`inside_frame` of a photograph, (H, W, 3) uint8, of any size: only a small copy of it is searched."""
+def picture_in(photo: UInt8[np.ndarray, "h w 3"]) -> tuple[int, int, int, int]:
+    """`inside_frame` of a photograph of any size: only a small copy of it is searched."""
     height, width = photo.shape[:2]
     step = max(1, max(height, width) // SIZE)
     small = rgb8_to_lightness(reduced(photo, step, step))
@@ -51,8 +52,10 @@ def picture_in(photo):
     return top, min(bottom, height), left, min(right, width)
 
 
-def inside_frame(lightness):
-    """Where the picture is, inside a frame of paper: lightness (H, W), 0..100 -> (top, bottom, left, right) for slices.
+def inside_frame(lightness: Float[np.ndarray, "h w"]) -> tuple[int, int, int, int]:
+    """Where the picture is, inside a frame of paper: (top, bottom, left, right) for slices.
+
+    lightness: 0..100.
 
     A frame lies along all four sides, has one tone, and ends in four straight lines, at most a little tilted: the even
     ground around a thing ends in its outline. Writing on it is allowed. Without a frame the whole is the picture.

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from repro.bins import fingerprint
@@ -120,10 +121,10 @@ def photographs_seen(header):
     return header.get("step", 0) * header.get("settings", {}).get("batch", 0)
 
 
-def load_weights(path, bins):
-    """(network in evaluation mode, header dict, extra tensors) of a file by `save_weights`.
+def load_weights(path, bins: Float[Tensor, "q 2"]) -> tuple[nn.Module, dict, dict[str, Tensor]]:
+    """The network in evaluation mode, the header and the extra tensors of a file by `save_weights`.
 
-    bins: (Q, 2) that the caller will decode with.  The network's `floor` is the file's.  Raises WeightsError, with
+    bins: those that the caller will decode with.  The network's `floor` is the file's.  Raises WeightsError, with
     what was expected, for a file that is missing, broken, of another project, or trained with other bins, and for
     weights that no network can compute with.
     """

@@ -3,6 +3,9 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
 from repro.datasets.folder import Item, Source, check_split
 from repro.datasets.photographs import read_photo
 
@@ -31,14 +34,14 @@ class BundledSource(Source):
         check_split(split)
         return [Item(name) for name in sorted(_BUNDLED[split])]
 
-    def read(self, item):
-        """A photograph by its item: uint8 (H, W, 3)."""
+    def read(self, item: Item) -> UInt8[np.ndarray, "h w 3"]:
+        """A photograph by its item."""
         places = {name: place for photos in _BUNDLED.values() for name, place in photos.items()}
         return _read_bundled(*places[item.name], item.name)
 
 
-def bundled_legacy():
-    """Black-and-white photographs that come with scikit-image: list of (name, uint8 (H, W))."""
+def bundled_legacy() -> list[tuple[str, UInt8[np.ndarray, "_ _"]]]:
+    """Black-and-white photographs that come with scikit-image, each with its name."""
     return [(name, _read_bundled(_SKIMAGE, f"{name}.png", name)[..., 0]) for name in _LEGACY]
 
 

@@ -9,6 +9,7 @@ import warnings
 from io import BytesIO
 
 import numpy as np
+from jaxtyping import Float32, Num
 from PIL import Image
 
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, either byte order
@@ -136,8 +137,8 @@ def _not_readable(page, why=""):
 # ---- the range of samples ----
 
 
-def to_unit(samples, name, bits=None, stated=None):
-    """Samples of any type to 0..1, float32, by what is black and white in them (`black_and_white`).
+def to_unit(samples: Num[np.ndarray, "*n"], name, bits=None, stated=None) -> Float32[np.ndarray, "*n"]:
+    """Samples of any type to 0..1, by what is black and white in them (`black_and_white`).
 
     name: of the photograph, for the warning.  bits, stated: how many bits and which full scale the file says.
     """
@@ -155,7 +156,7 @@ def to_unit(samples, name, bits=None, stated=None):
     return ((samples.astype(np.float32) - np.float32(black)) * np.float32(1 / (white - black))).clip(0, 1)
 
 
-def black_and_white(samples, bits=None, stated=None):
+def black_and_white(samples: Num[np.ndarray, "*n"], bits=None, stated=None) -> tuple[float, float, bool]:
     """(black, white, whether that is a guess) of finite samples of any type.
 
     Unsigned: 0, and the full scale that the file says, or else the first of 8, 10, 12, 14 and 16 bits that holds the

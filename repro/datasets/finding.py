@@ -7,6 +7,9 @@ only be refused when it is read, so that nothing a person counts on is passed ov
 import os
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
 from repro.datasets.photographs import RAW_SUFFIXES, PhotoError, read_photo
 from repro.files import printable
 
@@ -43,8 +46,8 @@ def find_photos(paths):
     return list(dict.fromkeys(found))
 
 
-def read_photos(folder, most):
-    """The first photographs of a folder that can be read: ({name: uint8 (H, W, 3)}, [why another cannot]).
+def read_photos(folder: str | os.PathLike, most: int) -> tuple[dict[str, UInt8[np.ndarray, "_ _ 3"]], list[str]]:
+    """The first photographs of a folder that can be read, by name, and why others cannot.
 
     most: photographs, at most.  Names are those within the folder, as they can be printed.
     """

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
 from repro.datasets.finding import find_photos
 from repro.datasets.photographs import read_photo
 
@@ -44,8 +47,8 @@ class Source:
         """The split's photographs, a list of Item sorted by name.  Raises ValueError for an unknown split."""
         raise NotImplementedError
 
-    def read(self, item):
-        """One photograph, uint8 (H, W, 3) sRGB.  Raises PhotoError where it is broken."""
+    def read(self, item: Item) -> UInt8[np.ndarray, "h w 3"]:
+        """One photograph, sRGB.  Raises PhotoError where it is broken."""
         raise NotImplementedError
 
 
@@ -141,8 +144,8 @@ class FolderSource(Source):
         labels = {name: index for index, name in enumerate(self._class_folders)} | {None: -1}
         return [Item(name, labels[self._class_of(name)]) for name in sorted(self._names[split])]
 
-    def read(self, item):
-        """A photograph by its item: uint8 (H, W, 3)."""
+    def read(self, item: Item) -> UInt8[np.ndarray, "h w 3"]:
+        """A photograph by its item."""
         return read_photo(self.root / item.name, item.name)
 
     def _given_folders(self):

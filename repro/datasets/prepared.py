@@ -15,9 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64, UInt8
 
 from repro import paths
-from repro.datasets.folder import SourceError, check_split, taking_turns
+from repro.datasets.folder import Source, SourceError, check_split, taking_turns
 from repro.datasets.photographs import PhotoError, center_square, is_colorful
 
 _BATCH = 64  # photographs read at a time: bounds memory, and what is read in vain once `limit` is reached
@@ -27,31 +28,31 @@ _BATCH = 64  # photographs read at a time: bounds memory, and what is read in va
 class Prepared:
     """A prepared split.
 
-    photos: uint8 (N, size, size, 3), memory-mapped, read-only.  labels: int64 (N,), -1 where there is none.
+    photos: memory-mapped, read-only.  labels: -1 where there is none.
     classes: names of the labels.  names: N names within the source.
     report: source, settings, split, size, limit; kept, gray, copies and broken (counts); rejected (list of
     {name, reason}).
     """
 
-    photos: np.ndarray
-    labels: np.ndarray
+    photos: UInt8[np.ndarray, "n size size 3"]
+    labels: Int64[np.ndarray, " n"]
     classes: tuple[str, ...]
     names: tuple[str, ...]
     report: dict
 
 
-def prepare(source, split, size, limit=None, destination=None):
+def prepare(
+    source: Source, split: str, size: int, limit: int | None = None, destination: str | os.PathLike | None = None
+) -> Prepared:
     """Read a split, cut central squares of `size` pixels, keep those in colour, write them.
-
-    Returns Prepared.
 
     limit: keep at most so many, spread evenly over the classes; the same ones every time, and always the first ones of
     a larger limit. destination: a folder (default data/prepared/<source>-<size>). Grayscale photographs and copies of
     another's pixels are set aside and broken ones skipped, all reported with their reasons. A source with `bulk` is
-    asked for bulk(split, size, limit) -> (uint8 (N, size, size, 3), labels (N,)) instead; one with `stream` for
-    stream(split, size), which gives (Item, square, None) or (Item, None, reason) in an order as random as ours, with
-    every photograph in colour, and for count(split). Raises ValueError for a bad split, size or limit; SourceError when
-    the disk is too full or nothing remains. An interrupted run leaves nothing that could be taken for a prepared split.
+    asked for that instead (as `WorldSource.bulk`). One with `stream` is asked for that (as `ShardSource.stream`), in an
+    order as random as ours and with every photograph in colour, and for count(split). Raises ValueError for a bad
+    split, size or limit; SourceError when the disk is too full or nothing remains. An interrupted run leaves nothing
+    that could be taken for a prepared split.
     """
     check_split(split)
     if size < 1 or (limit is not None and limit < 1):
@@ -76,7 +77,7 @@ def prepare(source, split, size, limit=None, destination=None):
     return load_prepared(destination, split)
 
 
-def load_prepared(folder, split):
+def load_prepared(folder: str | os.PathLike, split: str) -> Prepared:
     """What `prepare` wrote.
 
     Raises FileNotFoundError if it did not (yet), SourceError if the two files disagree.
@@ -205,8 +206,7 @@ class _PhotoWriter:
         self._write_header(self.most)
         return self
 
-    def append(self, photos):
-        """photos: uint8 (n, size, size, 3)."""
+    def append(self, photos: UInt8[np.ndarray, "n {self.size} {self.size} 3"]):
         self._file.write(np.ascontiguousarray(photos).data)
         self.count += len(photos)
 

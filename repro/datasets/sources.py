@@ -126,8 +126,8 @@ def photographs_at(size, split, limit=None, pipeline=False):
     return prepare(source, split, size, limit, paths.SCRATCH / f"data_{size}")
 
 
-def to_train_on(prepared):
-    """What training reads: the prepared photographs (N, S, S, 3).
+def to_train_on(prepared: Prepared):
+    """What training reads: the prepared photographs.
 
     Where they come from shards, all of those (`Shards`).
     """

@@ -7,17 +7,20 @@ Whoever knows how many batches were used continues exactly there, with nothing e
 
 import os
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import numpy as np
 import simplejpeg
 import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from repro.datasets.fetching import ShardError
 from repro.datasets.folder import Item, Source
-from repro.datasets.manifest import open_shards
+from repro.datasets.manifest import Shards, open_shards
 from repro.datasets.photographs import center_square
 
 WORKERS = 8  # at most, unless asked for more
@@ -71,7 +74,7 @@ def _ahead(function, items):
 
 
 class ShardStream(IterableDataset):
-    """Endless batches of random squares: (photos uint8 (batch, size, size, 3) tensor, corrupt records met).
+    """Endless batches of random squares, each with the number of corrupt records met.
 
     Worker w of W on rank r is stream r W + w of S = W world.  In every epoch the shards are permuted by
     (seed, epoch) and dealt to the streams in turns, and a shard's records by (seed, epoch, shard).  Batch k
@@ -91,7 +94,7 @@ class ShardStream(IterableDataset):
         self.shards, self.split, self.size, self.batch = shards, split, size, batch
         self.seed, self.rank, self.world, self.start = seed, rank, world, start
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[UInt8[Tensor, "{self.batch} {self.size} {self.size} 3"], int]]:
         worker, workers = _this_worker()
         streams, shards = self.world * workers, len(self.shards.splits[self.split])
         if streams > shards:
@@ -157,7 +160,17 @@ def _this_worker():
     return (worker.id, worker.num_workers) if worker else (0, 1)
 
 
-def batches(shards, split, size, batch, seed=0, rank=0, world=1, workers=None, start=0):
+def batches(
+    shards: Shards,
+    split: str,
+    size: int,
+    batch: int,
+    seed: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    workers: int | None = None,
+    start: int = 0,
+) -> Iterator[tuple[UInt8[Tensor, "{batch} {size} {size} 3"], int]]:
     """What ShardStream gives, by processes: an endless generator of (photos, corrupt records met).
 
     workers: default as many as there are cores, up to WORKERS and to what the shards allow; 0: none, all is
@@ -198,12 +211,20 @@ def _as_it_is(item):
 # ---- every photograph once ----
 
 
-def once(shards, split, size, rank=0, world=1, workers=None, batch=64):
+def once(
+    shards: Shards,
+    split: str,
+    size: int,
+    rank: int = 0,
+    world: int = 1,
+    workers: int | None = None,
+    batch: int = 64,
+) -> Iterator[tuple[UInt8[Tensor, "n {size} {size} 3"], Int64[Tensor, " n"], int]]:
     """Central squares of every photograph of a split, exactly once over all ranks and workers, in batches.
 
-    Yields (photos uint8 (n, size, size, 3) tensor, labels int64 (n,) tensor, corrupt records left out); n is
-    `batch`, or less at a worker's end.  For the colour prior and for validation.  Raises as ShardStream,
-    except that a rank or worker for which there is no shard gets nothing.
+    Yields (photographs, labels, corrupt records left out); n is `batch`, or less at a worker's end.  For the colour
+    prior and for validation.  Raises as ShardStream, except that a rank or worker for which there is no shard gets
+    nothing.
     """
     if workers is None:
         workers = _default_workers(-(-len(shards.splits[split]) // world))
@@ -275,8 +296,10 @@ class ShardSource(Source):
         """How many photographs a split has."""
         return self.shards.count(split)
 
-    def stream(self, split, size):
-        """(Item, uint8 (size, size, 3), None) of each photograph, in the order of the shards.
+    def stream(
+        self, split: str, size: int
+    ) -> Iterator[tuple[Item, UInt8[np.ndarray, "{size} {size} 3"] | None, str | None]]:
+        """(Item, square, None) of each photograph, in the order of the shards.
 
         A corrupt one is (Item, None, reason).
         """

@@ -1,9 +1,11 @@
 """PASCAL VOC classification: a devkit as it is unpacked, several labels a photograph."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int8, UInt8
 
 from repro.datasets.folder import Item, Source, SourceError, check_split
 from repro.datasets.photographs import read_photo
@@ -48,12 +50,12 @@ class VocSource(Source):
         """The photographs of a split, by name."""
         return [Item(name) for name in sorted(self._labels_of(split))]
 
-    def read(self, item):
-        """A photograph by its item: uint8 (H, W, 3)."""
+    def read(self, item: Item) -> UInt8[np.ndarray, "h w 3"]:
+        """A photograph by its item."""
         return read_photo(self.root / "JPEGImages" / f"{item.name}.jpg", item.name)
 
-    def targets(self, split, names):
-        """(N, 20) int8 in {-1, 0, 1} for photographs by name: not there, difficult, there."""
+    def targets(self, split: str, names: Sequence[str]) -> Int8[np.ndarray, "n 20"]:
+        """What photographs show, by name, for each class -1, 0 or 1: not there, difficult, there."""
         labels = self._labels_of(split)
         return np.stack([labels[name] for name in names])
 

@@ -7,6 +7,7 @@ import copy
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from repro.color import lab_to_rgb8, rgb8_to_lab
 from repro.evaluation.held_out import differences, summary
@@ -83,8 +84,8 @@ def _colored(model, photos):
     return np.stack([model.colorize(photo) for photo in photos])
 
 
-def faded(photos):
-    """Gray prints of photographs (N, H, W, 3) uint8 that have lost their black and their white: the same shape."""
+def faded(photos: UInt8[np.ndarray, "n h w 3"]) -> UInt8[np.ndarray, "n h w 3"]:
+    """Gray prints of photographs that have lost their black and their white."""
     least, contrast = FADED
     lightness = least + contrast * torch.from_numpy(rgb8_to_lab(np.ascontiguousarray(photos)))[..., :1]
     return lab_to_rgb8(torch.cat((lightness, torch.zeros_like(lightness), torch.zeros_like(lightness)), -1))

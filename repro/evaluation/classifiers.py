@@ -1,13 +1,16 @@
 """Classifiers that are asked what coloured photographs show: public ones by name, and a small one trained here."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float32, Int, Int64, UInt8
 from PIL import Image
+from torch import Tensor
 
 from repro.encoder import EncoderError, Lite0Classifier, load_encoder
 
@@ -22,13 +25,12 @@ class ClassifierError(Exception):
 class Classifier:
     """A model that names what a photograph shows.
 
-    name: as in the settings.  outputs: what its outputs are called.  logits: photographs (N, H, W, 3) uint8 -> (N,
-    len(outputs)) float32.
+    name: as in the settings.  outputs: what its outputs are called.  logits: of photographs, one for each output.
     """
 
     name: str
     outputs: tuple
-    logits: Callable
+    logits: Callable[[UInt8[np.ndarray, "n h w 3"]], Float32[Tensor, "n outputs"]]
 
 
 def open_classifier(name, trained=None):
@@ -155,11 +157,14 @@ def _from_lite0(name, source):
 # ---- a classifier of one's own ----
 
 
-def train_classifier(photos, labels, classes, folder, steps=300, batch=64, rate=3e-3, seed=0, start=None):
+def train_classifier(
+    photos: UInt8[np.ndarray, "n s s 3"], labels: Sequence[int] | Int[np.ndarray, " n"], classes: Sequence[str],
+    folder: str | os.PathLike, steps=300, batch=64, rate=3e-3, seed=0, start=None,
+) -> float:  # fmt: skip
     """A small residual network trained on photographs, written in the Hub's layout.
 
-    photos: (N, S, S, 3) uint8.  labels: (N,) int, 0..len(classes) - 1.  folder: where it is written.  start: a folder
-    with one that was trained before and learns on.  Returns the mean loss of the last tenth of the steps, nats.
+    labels: positions in `classes`.  folder: where it is written.  start: a folder with one that was trained before and
+    learns on.  Returns the mean loss of the last tenth of the steps, nats.
     Raises ValueError for photographs without labels.
     """
     transformers = _quiet_transformers()
@@ -167,7 +172,6 @@ def train_classifier(photos, labels, classes, folder, steps=300, batch=64, rate=
     if len(classes) < 2 or not len(labels) or labels.min() < 0:
         raise ValueError(f"a classifier needs labelled photographs of two classes or more, got {len(classes)}")
     torch.manual_seed(seed)
-    side = photos.shape[1]
     config = transformers.ResNetConfig(
         embedding_size=32, hidden_sizes=[32, 64, 128], depths=[1, 1, 1], layer_type="basic",
         id2label=dict(enumerate(classes)), label2id={name: n for n, name in enumerate(classes)},
@@ -190,8 +194,7 @@ def train_classifier(photos, labels, classes, folder, steps=300, batch=64, rate=
         schedule.step()
         losses.append(float(loss.detach()))
     model.eval().save_pretrained(folder)
-    half = [0.5, 0.5, 0.5]
-    size = {"height": side, "width": side}
+    half, size = [0.5, 0.5, 0.5], dict.fromkeys(("height", "width"), photos.shape[1])
     transformers.ViTImageProcessor(size=size, image_mean=half, image_std=half).save_pretrained(folder)
     return float(np.mean(losses[-max(1, steps // 10) :]))
 
@@ -199,8 +202,8 @@ def train_classifier(photos, labels, classes, folder, steps=300, batch=64, rate=
 # ---- classes of the data among the outputs of a classifier ----
 
 
-def match_classes(classes, outputs):
-    """Which output of a classifier stands for each class of the data: (C,) int64, -1 where none or several do.
+def match_classes(classes: Sequence[str], outputs: Sequence[str]) -> Int64[np.ndarray, " classes"]:
+    """Which output of a classifier stands for each class of the data, -1 where none or several do.
 
     ImageNet's 1,000 WordNet ids are matched by order, everything else by name: an output may have several names, with
     commas between ("church, church building"); case, underscores and hyphens do not count.

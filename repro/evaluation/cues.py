@@ -8,7 +8,7 @@ each tile every low-level cue is as before, and only what the tiles show togethe
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from scipy import ndimage
 from torch import Tensor
 
@@ -33,7 +33,7 @@ CHART = np.array(
 
 def changed(
     lightness: Float[Tensor, "n 1 h w"], change: str, seed: int = 0
-) -> tuple[Float[Tensor, "n 1 h w"], Tensor | None]:
+) -> tuple[Float[Tensor, "n 1 h w"], Int64[Tensor, " tiles"] | None]:
     """Photographs changed in one way, and the order of the tiles where these were shuffled, else None.
 
     lightness: 0..100; h and w multiples of `TILE`.  change: one of CHANGES; else ValueError.
@@ -55,7 +55,9 @@ def changed(
     return tiles_in_order(lightness, TILE, order), order
 
 
-def tiles_in_order(maps: Float[Tensor, "n c h w"], side: int, order: Tensor) -> Float[Tensor, "n c h w"]:
+def tiles_in_order(
+    maps: Float[Tensor, "n c h w"], side: int, order: Int64[Tensor, " h//{side}*(w//{side})"]
+) -> Float[Tensor, "n c h w"]:
     """Maps whose square tiles are put into another order: place i, row by row, takes tile order[i]."""
     n, c, h, w = maps.shape
     tiles = maps.reshape(n, c, h // side, side, w // side, side).transpose(3, 4).flatten(2, 3)[:, :, order]
@@ -81,19 +83,18 @@ def moves(model, lightness: Float32[Tensor, "n 1 h w"], seed: int = 0) -> dict[s
     return found
 
 
-def gray_chart(patch: int = 24, border: int = 8, around: int = 30) -> np.ndarray:
-    """The chart of 24 patches on a dark ground, in colour: 4 rows of 6 patches, of `patch` px, as (H, W, 3) uint8."""
+def gray_chart(patch: int = 24, border: int = 8, around: int = 30) -> UInt8[np.ndarray, "h w 3"]:
+    """The chart of 24 patches on a dark ground, in colour: 4 rows of 6 patches, of `patch` px."""
     wide = np.pad(np.ones((patch, patch), bool), border // 2)
     colours = CHART.repeat(len(wide), 0).repeat(len(wide), 1)
     inside = np.tile(wide, CHART.shape[:2])[..., None]
     return np.where(inside, colours, np.uint8(around))
 
 
-def chart_distances(picture: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+def chart_distances(picture: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float]:
     """How far the coloured patches of a chart are from the true ones, and how far gray is: two means, ab units.
 
-    picture: the chart as it was coloured, truth: as `gray_chart` draws it, both (H, W, 3) uint8.  The row of gray
-    patches does not count.
+    picture: the chart as it was coloured.  truth: as `gray_chart` draws it.  The row of gray patches does not count.
     """
     ab, true = (rgb8_to_lab(version)[..., 1:] for version in (picture, truth))
     height, width = (side // count for side, count in zip(truth.shape, CHART.shape[:2], strict=False))

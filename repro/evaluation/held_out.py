@@ -5,9 +5,11 @@ error of raw accuracy, plain and rebalanced, PSNR, colourfulness, and what class
 photograph are kept, so that any mean can have its interval.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from repro.bins import ab_bins, nearest_bin
@@ -67,11 +69,18 @@ def ab_of(rgb8: UInt8[np.ndarray, "n h w 3"]) -> Float32[Tensor, "n h w 2"]:
 class HeldOut:
     """A set of photographs, and how each of its pixels counts.
 
-    name: of the set.  photos: (N, H, W, 3) uint8.  names: of the photographs.  labels, classes: as in
-    `Prepared`; classifiers are asked only where there are some.
+    name: of the set.  names: of the photographs.  labels, classes: as in `Prepared`; classifiers are asked only where
+    there are some.
     """
 
-    def __init__(self, name, photos, names, labels=None, classes=()):
+    def __init__(
+        self,
+        name: str,
+        photos: UInt8[np.ndarray, "n h w 3"],
+        names: Sequence[str],
+        labels: Sequence[int] | Int64[np.ndarray, " n"] | None = None,
+        classes: Sequence[str] = (),
+    ):
         self.name, self.photos, self.names = name, photos, names
         self.labels, self.classes = labels, classes
         bins = ab_bins()
@@ -80,8 +89,8 @@ class HeldOut:
         count = sum(torch.bincount(found.flatten(), minlength=len(bins)) for found in self.bin_of).double()
         self.weight_of = torch.where(count > 0, 1 / count, 0)  # every colour that occurs counts the same
 
-    def rows(self, method, colored):
-        """A dict for each photograph: the figures of a method's pictures (N, H, W, 3) uint8.
+    def rows(self, method: str, colored: UInt8[np.ndarray, "n h w 3"]) -> list[dict]:
+        """A dict for each photograph: the figures of a method's pictures.
 
         auc, auc_rebalanced: of this photograph.  pixels and rarity: how much it counts in the set's two
         figures, which are the weighted means.  steps: how patchy the colours are.  "by colour": (2, Q) of
@@ -105,8 +114,10 @@ class HeldOut:
             )  # fmt: skip
         return rows
 
-    def asked(self, classifier, colored):
-        """Whether a classifier names each photograph's class first: two (N,) bool.
+    def asked(
+        self, classifier, colored: UInt8[np.ndarray, "n h w 3"]
+    ) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]] | None:
+        """Whether a classifier names each photograph's class first.
 
         The first is among all of its outputs, the second among the set's own classes.  None where the set has no
         classes that it knows.

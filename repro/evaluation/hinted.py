@@ -9,6 +9,7 @@ import copy
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from repro.color import rgb8_to_lab
 from repro.evaluation.held_out import differences, summary
@@ -18,8 +19,10 @@ NUMBERS = 0, 1, 2, 5, 10, 20  # of hints
 PATCH = 7  # pixels, the side of the square whose mean colour is a hint; no two overlap
 
 
-def revealed(photo, number, rng, picture=None):
-    """Hints [(x, y, (a, b))] from the true colours at random places: photo (H, W, 3) uint8.
+def revealed(
+    photo: UInt8[np.ndarray, "h w 3"], number: int, rng: np.random.Generator, picture: tuple | None = None
+) -> list[tuple[int, int, tuple[float, float]]]:
+    """Hints [(x, y, (a, b))] from the true colours at random places.
 
     picture: (top, bottom, left, right) of where they may lie, as within a frame; None: anywhere.
     Raises ValueError where so many patches find no room.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from scipy.special import stdtrit
 
 
@@ -19,17 +19,17 @@ class Interval:
 
 
 def bootstrap(
-    values: Sequence | np.ndarray,
+    values: Sequence | Shaped[np.ndarray, " n"],
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
-    weights: Sequence | np.ndarray | None = None,
+    weights: Sequence | Shaped[np.ndarray, " n"] | None = None,
 ) -> Interval:
     """Percentile bootstrap of a mean (Efron 1979).
 
-    values: (N,) one number for each independent unit, such as 0 or 1 for a photograph.  For the difference of
+    values: one number for each independent unit, such as 0 or 1 for a photograph.  For the difference of
     two methods on the same photographs hand in their differences: that is the paired bootstrap.
-    weights: (N,) of the units in a weighted mean, all alike if None; a unit is drawn together with its weight.
+    weights: of the units in a weighted mean, all alike if None; a unit is drawn together with its weight.
     Raises ValueError if there are no values, one is not finite, or nothing has weight.
     """
     values = np.asarray(values, float)

@@ -5,12 +5,16 @@ only illustrate: regression converges to E[ab | thing], classification to E[Z(ab
 classification to the same with every colour weighed by w: E[w Z | thing] / E[w | thing].
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, Float64, Int64
+from torch import Tensor
 
-from repro.datasets.world import THINGS, expected_distribution, interior, mean_color, own_mass
+from repro.color import Array
+from repro.datasets.world import THINGS, Scenes, expected_distribution, interior, mean_color, own_mass
 from repro.encoding import soft_encode
 from repro.examples import STRIDE, to_example
 from repro.objectives import gives_ab
@@ -22,15 +26,15 @@ GOALS = {"regression": 8.0, "classification": 0.1, "rebalanced": 0.1}  # of the 
 class Comparison:
     """One thing: predicted by theory against learned by the network, over `pixels` interior pixels.
 
-    For classification: shares of its colours (C,), normalised over them, and `stray`: how much more of the
-    learned distribution than of the predicted one lies on none of them, but on other things' colours.
-    For regression: its mean colour (2,), ab units.
+    For classification: shares of its colours, normalised over them, and `stray`: how much more of the learned
+    distribution than of the predicted one lies on none of them, but on other things' colours.
+    For regression: its mean colour, a and b, ab units.
     """
 
     thing: str
     colours: tuple
-    expected: np.ndarray
-    learned: np.ndarray
+    expected: Float64[np.ndarray, " c"]
+    learned: Float64[np.ndarray, " c"]
     pixels: int
     stray: float = 0.0
 
@@ -66,11 +70,13 @@ def in_words(objective, comparisons):
     return f"{found}, and this training misses it; a longer one (train.steps) comes nearer."
 
 
-def average_outputs(colorizer, scenes, margin=STRIDE, batch=50, things=THINGS):
-    """Mean prediction on each thing's pixels, and how many pixels (things,).
+def average_outputs(
+    colorizer, scenes: Scenes, margin: int = STRIDE, batch: int = 50, things: tuple = THINGS
+) -> tuple[Float64[np.ndarray, "things outputs"], Int64[np.ndarray, " things"]]:
+    """Mean prediction on each thing's pixels, and how many pixels.
 
-    The prediction is (things, Q) probabilities or (things, 2) ab.  The pixels lie `margin` px and more inside, by
-    default as far as the network's outputs lie apart.  things: of the scenes' world.
+    The prediction is Q probabilities or ab.  The pixels lie `margin` px and more inside, by default as far as the
+    network's outputs lie apart.  things: of the scenes' world.
     """
     kinds = len(things)
     things = np.where(interior(scenes.instances, margin), scenes.things, kinds)[:, ::STRIDE, ::STRIDE]
@@ -88,10 +94,16 @@ def average_outputs(colorizer, scenes, margin=STRIDE, batch=50, things=THINGS):
     return (total / torch.from_numpy(count.clip(1))[:, None])[:-1].numpy(), count[:-1]
 
 
-def compare(colorizer, scenes, class_weights=None, least_pixels=100, world="first"):
-    """Theory against network for every thing seen often enough: list of Comparison.
+def compare(
+    colorizer,
+    scenes: Scenes,
+    class_weights: Float[Array, " q"] | None = None,
+    least_pixels: int = 100,
+    world: str = "first",
+) -> list[Comparison]:
+    """Theory against network for every thing seen often enough.
 
-    class_weights: (Q,), the weights a rebalanced model was trained with.  For classification only things of
+    class_weights: the weights a rebalanced model was trained with.  For classification only things of
     several colours are listed.
     """
     averages, counts = average_outputs(colorizer, scenes)
@@ -112,11 +124,12 @@ def compare(colorizer, scenes, class_weights=None, least_pixels=100, world="firs
     return found
 
 
-def ideal_predictions(scenes, bins, class_weights, decode):
-    """What a perfect network of each objective would paint: {objective: ab (N, h, w, 2)} at every 4th pixel.
+def ideal_predictions(
+    scenes: Scenes, bins: Float[Tensor, "q 2"], class_weights: Float[Tensor, " q"], decode: Callable
+) -> dict[str, Float32[Tensor, "n _ _ 2"]]:
+    """What a perfect network of each objective would paint: {objective: ab} of every 4th pixel.
 
-    decode: distribution's logits (1, Q, 1, 1) to ab (1, 2, 1, 1), as `annealed_mean` with the bins and
-    temperature filled in.
+    decode: distribution's logits to ab, as `annealed_mean` with the bins and temperature filled in.
     """
     encode = lambda ab: soft_encode(torch.as_tensor(ab, dtype=torch.float32), bins)
     things = scenes.things[:, ::STRIDE, ::STRIDE].astype(np.int64)
@@ -142,7 +155,7 @@ def ideal_predictions(scenes, bins, class_weights, decode):
     }
 
 
-def decoded_things(colorizer, scenes, temperature):
+def decoded_things(colorizer, scenes: Scenes, temperature: float) -> list[tuple]:
     """Each many-coloured thing's average prediction, decoded.
 
     Rows of (thing, most common colour, mode, annealed mean, mean, E[ab]).

@@ -5,11 +5,12 @@ Both methods are drawn together, so what makes a photograph easy or hard for bot
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from repro.evaluation.intervals import Interval, bootstrap, students_t
@@ -109,10 +110,10 @@ def leads(found, pairs, truth="truth", seed=0):
 # ---- shares of right answers ----
 
 
-def share_leads(hits, pairs, seed=0):
+def share_leads(hits: dict[str, Bool[np.ndarray, " n"]], pairs, seed=0):
     """{"A - B": {mean, error, low, high}} of shares of right answers.
 
-    hits: {method: (N,) bool} on the same photographs.
+    hits: {method: which are right} on the same photographs.
     """
     return {
         f"{one} - {other}": asdict(bootstrap(np.asarray(hits[one], float) - hits[other], seed=seed))
@@ -121,12 +122,12 @@ def share_leads(hits, pairs, seed=0):
     }
 
 
-def disagreements(hits, pair, seed=0):
+def disagreements(hits: dict[str, dict[str, Bool[np.ndarray, " n"]]], pair, seed=0):
     """Whether judges differ over how far method A is ahead of B: {(C, D): figures} of every two judges.
 
-    hits: {judge: {method: (N,) bool}} on the same photographs.  pair: (A, B).  The figures: gap, {mean, error, low,
-    high} of A - B under C less A - B under D, all four drawn together; differ, the photographs where the step from B
-    to A does not do to C what it does to D; opposite, those of them where it helps one and harms the other.
+    hits: {judge: {method: which are right}} on the same photographs.  pair: (A, B).  The figures: gap, {mean, error,
+    low, high} of A - B under C less A - B under D, all four drawn together; differ, the photographs where the step from
+    B to A does not do to C what it does to D; opposite, those of them where it helps one and harms the other.
     """
     one, other = pair
     change = {judge: np.asarray(found[one], int) - found[other] for judge, found in hits.items()}
@@ -140,7 +141,7 @@ def disagreements(hits, pair, seed=0):
     }
 
 
-def disputed(first, second, most=3):
+def disputed(first, second, most=3) -> Int64[np.ndarray, " found"]:
     """The photographs over which two judges differ most: positions, opposite verdicts first.
 
     first, second: of each judge (before, after), the `Answers` to two methods on the same photographs.
@@ -185,11 +186,11 @@ def _probe_lead(pairs):
     return Interval(mean, math.sqrt(sample + by_seed.var() / max(1, len(by_seed) - 1)), mean - reach, mean + reach)
 
 
-def t_reach(sample, values):
+def t_reach(sample: float, values: Sequence[float] | Float[np.ndarray, " s"]) -> float:
     """Half of the 95 % interval of a mean over seeds that are all measured on the same test photographs.
 
-    sample: the variance that other test photographs would bring, which more seeds do not lessen.  values: (S,)
-    of the seeds.  Student's t with Welch and Satterthwaite's degrees of freedom; one seed: 1.96 errors.
+    sample: the variance that other test photographs would bring, which more seeds do not lessen.  values: of
+    the seeds.  Student's t with Welch and Satterthwaite's degrees of freedom; one seed: 1.96 errors.
     """
     if len(values) < 2:
         return 1.96 * math.sqrt(sample)

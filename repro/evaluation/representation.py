@@ -1,29 +1,28 @@
 """What the features know: linear probes on frozen layers (paper, section 3.2).
 
-The paper calls this "cross-channel encoding as self-supervised feature learning".
-
-The network is frozen, every layer's features are shrunk bilinearly to about 9,600 values, as the authors did in
-"Split-Brain Autoencoders" (CVPR 2017), and a linear classifier is trained on them. (The paper itself pools by
-averaging.) Features are computed once, kept on disk in half precision, and read in mini-batches: memory stays at one
-mini-batch, whatever the data. The same code serves ten classes on a laptop, ImageNet's thousand on a GPU, and several
-labels a photograph (PASCAL VOC).
+The paper calls this "cross-channel encoding as self-supervised feature learning". The network is frozen, every layer's
+features are shrunk bilinearly to about 9,600 values, as the authors did in "Split-Brain Autoencoders" (CVPR 2017), and
+a linear classifier is trained on them. (The paper itself pools by averaging.) Features are computed once, kept on disk
+in half precision, and read in mini-batches: memory stays at one mini-batch, whatever the data. The same code serves ten
+classes on a laptop, ImageNet's thousand on a GPU, and several labels a photograph (PASCAL VOC).
 """
 
 import math
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Float16, Int, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from repro.color import rgb8_to_lightness
+from repro.color import Array, rgb8_to_lightness
 from repro.evaluation.paired import t_reach
-from repro.evaluation.quality import right, sampling_error, score
+from repro.evaluation.quality import Targets, right, sampling_error, score
 from repro.initialization import kmeans_initialize, random_initialize, refresh_batch_statistics
 from repro.network import ColorizationNet
 
@@ -31,6 +30,8 @@ VALUES = 9600  # of a layer's features, about (Split-Brain)
 LAYERS = tuple(ColorizationNet.depths)
 UNTRAINED = ("random", "k-means")
 L2 = (1e-4, 1e-3, 1e-2, 1e-1)  # of the standardised features' weights: the best on held-out photographs is taken
+Rows = Int64[np.ndarray, " _"]  # positions of photographs
+Labelled = tuple[UInt8[np.ndarray, "_ s s 3"], Sequence[int] | Int[Array, "_ ..."]]  # photographs, their `Targets`
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Probe:
     l2: float
 
     def scores(
-        self, features: Float[np.ndarray, "n d"], rows: np.ndarray | None = None, batch: int = 2048
+        self, features: Float[np.ndarray, "n d"], rows: Rows | None = None, batch: int = 2048
     ) -> Float[Tensor, "_ classes"]:
         """The scores of features, or of those at the positions `rows`."""
         rows = np.arange(len(features)) if rows is None else rows
@@ -73,12 +74,13 @@ def resized(features: Float[Tensor, "n c h w"], values: int = VALUES) -> Float[T
 
 
 @contextmanager
-def layer_features(network, photos, layers=LAYERS, values=VALUES, batch=64, folder=None):
-    """Features of photographs by layer: a context that gives {layer: (N, D) float16 memory-mapped array}.
+def layer_features(
+    network, photos: UInt8[np.ndarray, "n s s 3"], layers=LAYERS, values=VALUES, batch=64, folder=None
+) -> Iterator[dict[str, Float16[np.ndarray, "n _"]]]:
+    """Features of photographs: a context that gives memory-mapped arrays by layer.
 
-    network: ColorizationNet, frozen.  photos: (N, S, S, 3) uint8, S a multiple of 8.  folder: where the files
-    lie while the context is open, by default the system's temporary folder; they take N x D x 2 bytes a
-    layer, at most 19 kB a photograph and layer.
+    network: ColorizationNet, frozen.  photos: S is a multiple of 8.  folder: where the files lie while the context is
+    open, by default the system's temporary folder; they take at most 19 kB a photograph and layer.
     """
     network = network.eval()
     device = next(network.parameters()).device
@@ -103,16 +105,16 @@ def layer_features(network, photos, layers=LAYERS, values=VALUES, batch=64, fold
 
 
 def fit_probe(
-    features, targets, rows=None, held_out=0.2, decays=L2, iterations=60, batch=2048, device="cpu", seed=0, tuning=None
-):
+    features: Float[np.ndarray, "n d"], targets: Targets, rows: Rows | None = None, held_out=0.2, decays=L2,
+    iterations=60, batch=2048, device="cpu", seed=0, tuning: Rows | None = None,
+) -> Probe:  # fmt: skip
     """A linear classifier by L-BFGS, its decay chosen on held-out photographs.
 
-    features: (N, D) array, half precision and on disk if large. targets: (N,) int64 classes, or (N, C) in {-1, 0, 1}
-    for several labels a photograph, where 0 is neither. rows: positions to learn from, in order; default all. tuning:
-    positions of other photographs that the decay is chosen on; without them it is chosen on a share `held_out` of
-    `rows`, and then all of these are used. A single decay is taken as it is. The gradient is summed over mini-batches
-    of `batch` photographs, and no more are in memory. Returns a Probe. Raises ValueError if targets do not go with
-    the features.
+    features: half precision and on disk if large. targets: classes, or -1, 0 or 1 for each of several labels a
+    photograph, where 0 is neither. rows: to learn from, in order; default all. tuning: other photographs that the
+    decay is chosen on; without them it is chosen on a share `held_out` of `rows`, and then all of these are used. A
+    single decay is taken as it is. The gradient is summed over mini-batches of `batch` photographs, and no more are in
+    memory. Raises ValueError if targets do not go with the features.
     """
     targets = torch.as_tensor(np.asarray(targets))
     if len(targets) != len(features) or targets.ndim not in (1, 2):
@@ -197,9 +199,8 @@ def _moments(features, rows, batch):
 class LayerQuality:
     """One probe: network, layer, seed, quality and the number of features.
 
-    validation: the same on the photographs that chose the decay, which choose the best layer too.  error:
-    standard error of the quality, had other test photographs been drawn.  right: (N,) bool, which of them were
-    right; None where a photograph has several labels.
+    validation: the same on the photographs that chose the decay, which choose the best layer too.  error: standard
+    error of the quality, had other test photographs been drawn.  right: which of them were, as `quality.right` says.
     """
 
     network: str
@@ -209,18 +210,19 @@ class LayerQuality:
     features: int
     validation: float = math.nan
     error: float = 0.0
-    right: np.ndarray | None = field(default=None, compare=False, repr=False)
+    right: Bool[np.ndarray, " n"] | None = field(default=None, compare=False, repr=False)
 
 
-def probe_layers(name, network, training, test, layers=LAYERS, seeds=(0, 1, 2), draw=None, report=print, **options):
+def probe_layers(
+    name, network, training: Labelled, test: Labelled, layers=LAYERS, seeds=(0, 1, 2), draw=None,
+    report=print, **options,
+) -> list[LayerQuality]:  # fmt: skip
     """Probes on every layer of one network.
 
-    training, test: (photos (N, S, S, 3) uint8, targets) as for `fit_probe`.  seeds: each draws `draw` of the
-    training photographs to learn from, so the spread over seeds is that of other training photographs.  The
-    decay of every probe is chosen on the training photographs that its seed did not draw; at least a fifth of
-    them and, where there are enough, ten are left for that, so `draw` may come out smaller (default: as many as
-    that leaves).  options: for `fit_probe`.
-    Returns a list of LayerQuality.
+    seeds: each draws `draw` of the training photographs to learn from, so the spread over seeds is that of other
+    training photographs.  The decay of every probe is chosen on the training photographs that its seed did not draw;
+    at least a fifth of them and, where there are enough, ten are left for that, so `draw` may come out smaller
+    (default: as many as that leaves).  options: for `fit_probe`.
     """
     found = []
     photographs = len(training[0])
@@ -245,10 +247,12 @@ def probe_layers(name, network, training, test, layers=LAYERS, seeds=(0, 1, 2), 
     return found
 
 
-def probe_beside_untrained(trained, lightness, training, test, layers, seeds, draw):
+def probe_beside_untrained(
+    trained: dict, lightness: Float[Tensor, "n 1 h w"], training: Labelled, test: Labelled, layers, seeds, draw
+) -> list[LayerQuality]:
     """`probe_layers` of trained networks {name: network}, and of untrained ones of either kind for each seed.
 
-    lightness: (N, 1, H, W) that untrained networks start from; they are as wide as the last trained one.
+    lightness: what untrained networks start from; they are as wide as the last trained one.
     """
     found = []
     for name, network in trained.items():
@@ -306,13 +310,8 @@ def by_network(found):
     for network, layers in grouped.items():
         means = {layer: float(np.mean([row.quality for row in rows])) for layer, rows in layers.items()}
         best = max(layers, key=lambda layer: np.mean([row.validation for row in layers[layer]]))
-        mean, reach = means[best], _reach(layers[best])
-        result[network] = means | {"best_layer": best, "best": mean}
-        result[network] |= {"spread": deviation([row.quality for row in layers[best]])}
+        mean, seeds = means[best], [row.quality for row in layers[best]]
+        reach = t_reach(float(np.mean([row.error**2 for row in layers[best]])), seeds)
+        result[network] = means | {"best_layer": best, "best": mean, "spread": deviation(seeds)}
         result[network] |= {"low": max(mean - reach, 0.0), "high": min(mean + reach, 1.0)}
     return result
-
-
-def _reach(rows):
-    """Half of the 95 % interval of a layer's mean quality over seeds."""
-    return t_reach(float(np.mean([row.error**2 for row in rows])), [row.quality for row in rows])

@@ -5,29 +5,31 @@ classifier (VGG-16 there), and its accuracy tells how realistic the colours are 
 asked, each with the preprocessing of its own configuration.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float32, Int, Int64, UInt8
 from PIL import Image
 
 from repro.evaluation import baselines
-from repro.evaluation.intervals import bootstrap
+from repro.evaluation.intervals import Interval, bootstrap
 
 
 @dataclass(frozen=True)
 class Answers:
     """What a classifier says about N photographs.
 
-    rank: (N,) int64, place of the right output among all outputs, 0 for the first.  among: the same among the
-    outputs that stand for a class of the data.  certainty: (N,) float32, log probability of the right one.
-    first: (N, K) int64, the K likeliest outputs of all, the likeliest first.
+    rank: place of the right output among all outputs, 0 for the first.  among: the same among the outputs that stand
+    for a class of the data.  certainty: log probability of the right one.  first: the K likeliest outputs of all, the
+    likeliest first.
     """
 
-    rank: np.ndarray
-    among: np.ndarray
-    certainty: np.ndarray
-    first: np.ndarray
+    rank: Int64[np.ndarray, " n"]
+    among: Int64[np.ndarray, " n"]
+    certainty: Float32[np.ndarray, " n"]
+    first: Int64[np.ndarray, "n k"]
 
     @classmethod
     def joined(cls, parts):
@@ -35,13 +37,15 @@ class Answers:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
 
 
-def as_seen(photos, sight=0, grain=0, seed=0):
+def as_seen(
+    photos: UInt8[np.ndarray, "n h w 3"], sight: int = 0, grain: float = 0, seed=0
+) -> UInt8[np.ndarray, "n _ _ 3"]:
     """Photographs as a classifier of poor sight sees them: reduced to few pixels, with noise on each.
 
     Where every classifier finds every class in any colours, as in a painted world, their answers say nothing about
-    colours.  photos: (N, H, W, 3) uint8.  sight: pixels of the side of what it sees, 0 for all there are.  grain:
-    deviation of the noise, 8-bit levels; the same for the same seed, so that methods are compared under the same noise.
-    Returns (N, S, S, 3) uint8, or the photographs themselves.
+    colours.  sight: pixels of the side of what it sees, 0 for all there are.  grain: deviation of the noise, 8-bit
+    levels; the same for the same seed, so that methods are compared under the same noise.  Where nothing changes, the
+    photographs themselves are handed back.
     """
     if sight:
         reduced = [Image.fromarray(photo).resize((sight, sight), Image.Resampling.BOX) for photo in photos]
@@ -52,11 +56,18 @@ def as_seen(photos, sight=0, grain=0, seed=0):
     return np.clip(photos + noise, 0, 255).astype(np.uint8)
 
 
-def ask(classifier, photos, labels, outputs, batch=64, most=5):
+def ask(
+    classifier,
+    photos: UInt8[np.ndarray, "n h w 3"],
+    labels: Sequence[int] | Int[np.ndarray, " n"],
+    outputs: Int64[np.ndarray, " classes"],
+    batch: int = 64,
+    most: int = 5,
+) -> Answers:
     """Show photographs to a classifier.
 
-    photos: (N, H, W, 3) uint8.  labels: (N,) classes of the data.  outputs: (C,) from `match_classes`.  most: of the
-    likeliest outputs that are kept.  Returns Answers.  Raises ValueError for a photograph whose class has no output.
+    labels: classes of the data.  outputs: from `match_classes`.  most: of the likeliest outputs that are kept.
+    Raises ValueError for a photograph whose class has no output.
     """
     outputs = torch.as_tensor(outputs)
     right = outputs[torch.as_tensor(np.asarray(labels, dtype=np.int64))]
@@ -74,15 +85,20 @@ def ask(classifier, photos, labels, outputs, batch=64, most=5):
     return Answers.joined(parts)
 
 
-def accuracy(rank, top=1, seed=0):
-    """Top-1 or top-k accuracy with its bootstrap interval over photographs: ranks (N,) -> Interval."""
+def accuracy(rank: Int[np.ndarray, " n"], top: int = 1, seed: int = 0) -> Interval:
+    """Top-1 or top-k accuracy with its bootstrap interval over photographs."""
     return bootstrap(np.asarray(rank) < top, seed=seed)
 
 
-def class_changes(before, after, labels, classes):
+def class_changes(
+    before: Bool[np.ndarray, " n"],
+    after: Bool[np.ndarray, " n"],
+    labels: Sequence[int] | Int[np.ndarray, " n"],
+    classes: Sequence[str],
+) -> list[tuple[str, float, int]]:
     """Which classes gain and lose: [(class, change of top-1, photographs)], the largest gain first.
 
-    It compares the hits (N,) bool of two methods.
+    before, after: which photographs two methods have right.
     """
     labels = np.asarray(labels)
     difference = np.asarray(after, float) - np.asarray(before, float)
@@ -110,13 +126,20 @@ class Confusion:
     photographs: int
 
 
-def confusions(before, after, labels, outputs, top=5, most=10, seed=0):
-    """The confusions that a recolouring adds and removes: list of Confusion, the largest change first.
+def confusions(
+    before: Answers,
+    after: Answers,
+    labels: Sequence[int] | Int[np.ndarray, " n"],
+    outputs: Int64[np.ndarray, " classes"],
+    top=5,
+    most=10,
+    seed=0,
+) -> list[Confusion]:
+    """The confusions that a recolouring adds and removes, the largest change first.
 
     As the paper's figures 10 and 11: C(after) - C(before), where C[i, j] is the share of the photographs of class i
-    that have the output j, not the right one, among the `top` likeliest.  before, after: Answers to the same
-    photographs.  labels: (N,).  outputs: (C,) from `match_classes`.  most: of the changes, at most; pairs without a
-    change are left out.
+    that have the output j, not the right one, among the `top` likeliest.  before, after: to the same
+    photographs.  outputs: from `match_classes`.  most: of the changes, at most; pairs without a change are left out.
     """
     labels, found = np.asarray(labels), []
     for label in np.unique(labels):
@@ -136,10 +159,12 @@ def _confusion(label, output, had, has, changed, seed):
     return Confusion(label, output, *shares, interval.low, interval.high, len(changed))
 
 
-def telling_cases(before, after, most=4):
+def telling_cases(
+    before: Answers, after: Answers, most: int = 4
+) -> tuple[Int64[np.ndarray, " gained"], Int64[np.ndarray, " lost"]]:
     """Photographs whose answer changes most: (gained, lost), positions, the largest change of certainty first.
 
-    before, after: Answers for two methods on the same photographs.
+    before, after: of two methods on the same photographs.
     """
     change = after.certainty - before.certainty
     gained = np.flatnonzero((before.among > 0) & (after.among == 0))
@@ -148,11 +173,12 @@ def telling_cases(before, after, most=4):
     return gained[:most], lost[np.argsort(change[lost], kind="stable")][:most]
 
 
-def recolourings(photos, models, seed=0):
+def recolourings(
+    photos: UInt8[np.ndarray, "n h w 3"], models: dict, seed: int = 0
+) -> dict[str, UInt8[np.ndarray, "n h w 3"]]:
     """The same photographs as truth, gray, random and as every model colours them.
 
-    photos: (N, H, W, 3) uint8.  models: {name: Colorizer}.  Returns {name: (N, H, W, 3) uint8}.  Random is
-    each photograph's lightness with another one's colours.
+    models: {name: Colorizer}.  Random is each photograph's lightness with another one's colours.
     """
     made = {
         "truth": np.asarray(photos),

@@ -9,7 +9,7 @@ ImageNet: 1.88 nats a pixel.
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from repro.bins import ab_bins
@@ -25,10 +25,12 @@ NEIGHBOURS = 10  # of the release's soft targets
 BATCH = 16  # photographs
 
 
-def scan_temperature(photos, models, report=print, seed=0):
+def scan_temperature(
+    photos: UInt8[np.ndarray, "n h w 3"], models: dict, report=print, seed: int = 0
+) -> dict[str, dict]:
     """{model: scan} of every model with logits on photographs that it was not trained on.
 
-    photos: (N, H, W, 3) uint8.  models: {name: Colorizer}.  Each network is shown the copies that it is made for.
+    models: {name: Colorizer}.  Each network is shown the copies that it is made for.
     A scan has, of every 4th pixel of that copy: "values" a photograph; "constant", the KL of the set's own mean
     colours, which needs no network; "nearest", the T with the lowest KL; "temperatures": {T: {"kl" (nats a pixel),
     "auc", "auc_rebalanced": {mean, error, low, high}}}, with 95 % intervals over photographs.

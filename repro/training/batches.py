@@ -6,6 +6,7 @@ nothing to remember.  Several processes share a batch: each takes its part of th
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +18,17 @@ from repro.color import Array
 from repro.examples import true_ab
 
 RESIDENT = 0.3  # of a GPU's free memory may be taken by photographs that stay there
+
+
+@runtime_checkable
+class Sharded(Protocol):
+    """What `datasets.manifest.Shards` are known by here: their libraries load only where they are used."""
+
+    splits: dict
+    short_side: int
+
+
+Photos = UInt8[Array, "n s s 3"] | Sharded
 
 
 def windows(count: int, size: int, side: int, batch: int, seed: int, step: int) -> Int64[np.ndarray, "4 {batch}"]:
@@ -89,8 +101,10 @@ def training_crops(
     return cut(photos, windows(len(photos), photos.shape[1], crop, batch, seed, step), crop)
 
 
-def sample_crops(photos, count: int, size: int | None, crop: int, seed: int) -> UInt8[np.ndarray, "_ {crop} {crop} 3"]:
-    """At most `count` random crops, as of the first training step: of an array, or of shards read at `size`."""
+def sample_crops(
+    photos: Photos, count: int, size: int | None, crop: int, seed: int
+) -> UInt8[np.ndarray, "_ {crop} {crop} 3"]:
+    """At most `count` random crops, as of the first training step; shards are read at `size`."""
     if is_array(photos):
         return training_crops(photos, min(count, len(photos)), crop, seed, 0)
     from repro.datasets import stream
@@ -105,8 +119,8 @@ def is_array(photos):
     return hasattr(photos, "shape")
 
 
-def check_size(photos, crop):
-    """Raise ValueError unless there are photographs (N, S, S, 3) and crops fit into them."""
+def check_size(photos: UInt8[Array, "n s s 3"], crop: int):
+    """Raise ValueError unless there are photographs and crops fit into them."""
     if not len(photos):
         raise ValueError("expected photographs (N, S, S, 3), got no photographs")
     if photos.shape[1] < crop:
@@ -124,12 +138,12 @@ def center_crops(photos: UInt8[np.ndarray, "n s s 3"], crop: int) -> UInt8[np.nd
 
 
 def true_colors(
-    photos, size: int | None = None, most: int = 0, rank: int = 0, world: int = 1, batch: int = 64
+    photos: Photos, size: int | None = None, most: int = 0, rank: int = 0, world: int = 1, batch: int = 64
 ) -> Iterator[Float32[Tensor, "n _ _ 2"]]:
     """ab of every 4th pixel of photographs, each once, in batches: what the prior counts.
 
-    photos: (N, S, S, 3) uint8 array, or shards, read at `size` by all cores.  most: of the photographs; 0:
-    all.  Of several processes each gets a part.
+    size: that shards are read at, by all cores.  most: of the photographs; 0: all.  Of several processes each gets a
+    part.
     """
     most = min(most or len(photos), len(photos))
     if is_array(photos):
@@ -149,7 +163,7 @@ def true_colors(
 # ---- feeds: what the loop takes its batches from ----
 
 
-def feed_of(photos, size, settings, fabric, start=0, workers=None):
+def feed_of(photos: Photos, size, settings, fabric, start=0, workers=None):
     """The feed for an array of photographs, or for shards, read at `size` pixels."""
     where = fabric.device, fabric.global_rank, fabric.world_size
     if is_array(photos):
@@ -158,9 +172,9 @@ def feed_of(photos, size, settings, fabric, start=0, workers=None):
 
 
 class PhotoFeed:
-    """Batches of an array of photographs (N, S, S, 3) uint8; on a GPU the whole array, where it fits."""
+    """Batches of an array of photographs; on a GPU the whole array, where it fits."""
 
-    def __init__(self, photos, settings, device, rank=0, world=1):
+    def __init__(self, photos: UInt8[np.ndarray, "n s s 3"], settings, device, rank=0, world=1):
         self.photos, self.settings, self.device = photos, settings, device
         self.mine = slice(rank * settings.batch // world, (rank + 1) * settings.batch // world)
         self.skipped = 0
@@ -173,7 +187,7 @@ class PhotoFeed:
         """Side of the photographs, pixels."""
         return self.photos.shape[1]
 
-    def batch(self, step, side):
+    def batch(self, step: int, side: int) -> tuple[UInt8[Array, "n s s 3"], Int64[Array, "4 m"]]:
         """(photographs, windows of `side` pixels into them) of this process's part of a step's batch, for `cut`."""
         wanted = self.settings
         where = windows(len(self.photos), self.size, side, wanted.batch, wanted.seed, step)
@@ -205,7 +219,7 @@ class ShardFeed:
             shards, "train", size, settings.batch // world, settings.seed, rank, world, workers, start
         )
 
-    def batch(self, step, side):
+    def batch(self, step: int, side: int) -> tuple[UInt8[Array, "n s s 3"], Int64[Array, "4 m"]]:
         """As `PhotoFeed.batch`."""
         squares, skipped = next(self.squares)
         self.skipped += skipped

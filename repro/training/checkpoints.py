@@ -10,9 +10,11 @@ from hashlib import sha256
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from repro.colorizer.weights import WeightsError, load_weights, save_weights
-from repro.training.batches import is_array
+from repro.training.batches import Photos, is_array
 
 try:
     import fcntl
@@ -26,10 +28,10 @@ class CheckpointError(Exception):
     """A checkpoint that this run cannot continue from, or could not write, and why."""
 
 
-def photos_fingerprint(photos):
+def photos_fingerprint(photos: Photos) -> str:
     """Short sha256 that tells one training set from another.
 
-    It is taken of an array's shape and 16 of its photographs, (N, S, S, 3) uint8, or is the shards' own.
+    It is taken of an array's shape and 16 of its photographs, or is the shards' own.
     """
     if not is_array(photos):
         return photos.fingerprint()
@@ -37,7 +39,7 @@ def photos_fingerprint(photos):
     return sha256(repr(photos.shape).encode() + np.ascontiguousarray(chosen).tobytes()).hexdigest()[:16]
 
 
-def run_name(settings, photos, objective):
+def run_name(settings, photos: Photos, objective) -> str:
     """A folder name for a run: of the same settings, photographs and class weights.
 
     So only the same run is continued.
@@ -120,7 +122,9 @@ def kept(folder):
     return f"the last good checkpoint is {found[0]}" if found else "no checkpoint yet"
 
 
-def load_state(folder, network, optimizer, settings, photos, bins, report=print, average=None):
+def load_state(
+    folder, network, optimizer, settings, photos: Photos, bins: Float[Tensor, "q 2"], report=print, average=None
+) -> dict:
     """Put the newest whole checkpoint into network, optimizer and average; returns its header, {} if there is none.
 
     A checkpoint that is broken or cut off is passed over for the one before, and reported.  Raises

@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float, Float32, Int64, UInt8
+from torch import Tensor
 
+from repro.color import Array
 from repro.colorizer.weights import save_weights
 from repro.datasets.folder import SourceError
 from repro.examples import to_example
 from repro.kinds import expect
-from repro.training.batches import check_size, cut, feed_of, is_array, shrunk, window_side
+from repro.training.batches import Photos, check_size, cut, feed_of, is_array, shrunk, window_side
 from repro.training.checkpoints import (
     KEEP,
     alone_in,
@@ -58,17 +61,18 @@ class TrainingResult:
 
 
 def train(
-    photos, validation, settings, objective, folder, report=print, *, checkpoint_every=1000, keep=KEEP, fabric=None
-):  # fmt: skip
+    photos: Photos, validation: UInt8[Array, "m r r 3"], settings, objective, folder, report=print, *,
+    checkpoint_every=1000, keep=KEEP, fabric=None,
+) -> TrainingResult:  # fmt: skip
     """Train one objective.
 
-    photos: (N, S, S, 3) uint8 array, may be memory-mapped, or `Shards`.  validation: (N, S, S, 3) uint8
-    array; shards are read at its size.  settings: TrainingSettings.  objective: Objective.
+    photos: may be memory-mapped.  validation: other photographs; shards are read at their size.
+    settings: TrainingSettings.  objective: Objective.
     folder: where best.safetensors, curve.csv and checkpoints are written; if there are checkpoints of the same
     run, training continues from the newest.  report: called with each progress line.  checkpoint_every:
     steps; there is one at each validation, too, and after SIGTERM.  keep: so many checkpoints stay.  fabric:
     of `open_fabric`, made if None; under torchrun every process calls this, and the first one writes.
-    Returns a TrainingResult.  Raises TrainingDiverged when the loss is not finite, TrainingStopped after
+    Raises TrainingDiverged when the loss is not finite, TrainingStopped after
     SIGTERM or where another process is lost, SourceError where shards do not come any more, CheckpointError for
     a checkpoint of other settings or photographs, a full disk or a folder at which another training is at work,
     ValueError if settings, objective and photographs do not go together.
@@ -176,7 +180,9 @@ class Run:
             share = max(share, self.fabric.broadcast(self.seconds / (60 * self.settings.minutes)))
         return share
 
-    def example(self, photos, where, side, crop):
+    def example(
+        self, photos: UInt8[Array, "n s s 3"], where: Int64[Array, "4 m"], side: int, crop: int
+    ) -> tuple[Float[Tensor, "m 1 {crop} {crop}"], tuple[Tensor, ...]]:
         """What the network is given, and the targets: cut, mirrored, shrunk, brought to Lab and soft-encoded."""
         return self.encoded(shrunk(cut(photos, where, side), crop))
 
@@ -195,10 +201,10 @@ class Run:
         side = window_side(self.feed.size, crop, settings.seed, step) if settings.resized else crop
         return *self.feed.batch(step, side), side, crop
 
-    def step(self, step, crop):
+    def step(self, step: int, crop: int) -> Float32[Tensor, ""]:
         """One step of Adam on crops of `crop` pixels.
 
-        Returns the loss, a scalar tensor on the device; nothing here makes the host wait for a GPU.
+        Returns the loss, on the device; nothing here makes the host wait for a GPU.
         """
         photos, where, side, crop = self.batch(step, crop)
         parts, total = self.settings.accumulate, 0.0

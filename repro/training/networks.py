@@ -10,16 +10,16 @@ from repro.encoder import NETWORKS, load_encoder
 from repro.examples import to_example
 from repro.initialization import kmeans_initialize, random_initialize
 from repro.kinds import expect
-from repro.training.batches import sample_crops
+from repro.training.batches import Photos, sample_crops
 
 SAMPLE = 48  # photographs that initialisation looks at
 
 
-def build_network(settings, objective, photos, size=None, empty=False):
+def build_network(settings, objective, photos: Photos | None, size=None, empty=False):
     """A network, initialised as the settings say: from a sample of the photographs, or at random.
 
-    photos: (N, S, S, 3) uint8, or shards, read at `size`. empty: without weights that mean anything; they come
-    from elsewhere.
+    photos: None will do where the start looks at none.  size: that shards are read at.  empty: without weights that
+    mean anything; they come from elsewhere.
     """
     torch.manual_seed(settings.seed)
     network = NETWORKS[settings.network](settings.width, objective.outputs)
@@ -55,7 +55,7 @@ def faded(lightness: Float[Tensor, "n 1 h w"], most: float) -> Float[Tensor, "n 
     return black + lightness * (1 - (black + loss) / 100)
 
 
-def take_weights(network, path, bins):
+def take_weights(network, path, bins: Float[Tensor, "q 2"]):
     """Copy weights that were trained before; an output layer of another objective starts anew.
 
     Raises WeightsError as `load_weights`, ValueError for another width.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -109,8 +110,8 @@ def matrix_rate(device="cpu", precision="32-true", size=None, seconds=0.3):
     return 2 * size**3 / best
 
 
-def decode_rate(photo, size=256, seconds=0.2):
-    """Photographs a second that one core decodes, as shards hold them: photo (H, W, 3) uint8, resized to `size`."""
+def decode_rate(photo: UInt8[np.ndarray, "h w 3"], size: int = 256, seconds: float = 0.2) -> float:
+    """Photographs a second that one core decodes, as shards hold them: here one photograph resized to `size`."""
     import simplejpeg
 
     buffer = io.BytesIO()

@@ -9,8 +9,10 @@ import time
 from datetime import timedelta
 
 import torch
+from jaxtyping import Shaped
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
@@ -72,7 +74,7 @@ def bfloat16_speedup(rounds=3):
     return best["32-true"] / best["bf16-mixed"]
 
 
-def summed(tensor, fabric):
+def summed(tensor: Shaped[Tensor, "*n"], fabric) -> Shaped[Tensor, "*n"]:
     """The sum of the processes' tensors, on the CPU."""
     if fabric.world_size == 1:
         return tensor

@@ -5,7 +5,9 @@ import io
 import math
 
 import torch
+from jaxtyping import UInt8
 
+from repro.color import Array
 from repro.colorizer import Colorizer
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.examples import to_example
@@ -15,7 +17,9 @@ from repro.training.processes import autocast, summed
 
 
 @torch.inference_mode()
-def validate(network, objective, photos, crop, precision, fabric, batch=64):
+def validate(
+    network, objective, photos: UInt8[Array, "n s s 3"], crop, precision, fabric, batch=64
+) -> dict[str, float]:
     """Loss and both AuC figures on the middles of the photographs: {"validation_loss", "auc", "auc_rebalanced"}.
 
     Each process measures a part of them; all get the same answer.

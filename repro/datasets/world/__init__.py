@@ -1,6 +1,6 @@
 """The painted world: scenes whose colours follow a written table."""
 
-from repro.datasets.world.draw import Scenes, WorldItem, WorldSource, classes, label_of, paint
+from repro.datasets.world.draw import Scenes, WorldItem, WorldSource, classes, interior, label_of, paint
 from repro.datasets.world.scenes import SCENES
 from repro.datasets.world.table import (
     INDEX,
@@ -10,7 +10,6 @@ from repro.datasets.world.table import (
     conditional,
     draw_colours,
     expected_distribution,
-    interior,
     mean_color,
     own_mass,
     shares,

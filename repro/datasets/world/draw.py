@@ -5,11 +5,13 @@ first; each object (instance) then draws its colour from its thing's table, inde
 grayscale picture) is known, and what a network learns can be held against what theory says it must learn.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float32, Int8, Int64, UInt8
+from jaxtyping import Bool, Float32, Int8, Int16, Int64, UInt8
+from scipy import ndimage
 
 from repro.color import lab_to_rgb8
 from repro.datasets.folder import Item, Source, check_split
@@ -73,7 +75,14 @@ class Scenes:
 class Canvas:
     """One scene being composed. Lengths are fractions of the picture; (0, 0) is the upper left corner."""
 
-    def __init__(self, levels, instances, rng, world, bank):
+    def __init__(
+        self,
+        levels: Int16[np.ndarray, "s s"],
+        instances: UInt8[np.ndarray, "s s"],
+        rng: np.random.Generator,
+        world: World,
+        bank: Int16[np.ndarray, "things 2*s 2*s"],
+    ):
         self.levels, self.instances, self.rng = levels, instances, rng
         self.size, self.index, self.bank = len(levels), world.index, bank
         self.things = []
@@ -138,7 +147,7 @@ class Canvas:
         self.things.append(number)
 
 
-# -- painting --------------------------------------------------------------------------------------------------------
+# ---- painting ----
 
 
 def classes(world="first"):
@@ -146,16 +155,23 @@ def classes(world="first"):
     return tuple(compose.__name__.replace("_", " ") for compose in world_of(world).scenes)
 
 
-def label_of(index, world="first"):
+def label_of(
+    index: int | np.integer | Int64[np.ndarray, " n"], world: str | World = "first"
+) -> np.integer | Int64[np.ndarray, " n"]:
     """The class of scene `index`: classes take turns, so any run of scenes is balanced."""
     return np.asarray(index) % len(world_of(world).scenes)
 
 
-def paint(seed, index_or_indices, size=64, world="first"):
+def paint(
+    seed: int,
+    index_or_indices: int | Sequence[int] | Int64[np.ndarray, " n"],
+    size: int = 64,
+    world: str | World = "first",
+) -> Scenes:
     """Paint scenes; scene i of a seed and world is the same in whatever batch it is painted.
 
     A scene at another size has the same composition and colours, drawn finer.  world: "first", "second", or a World
-    of one's own (`own.design`).  Returns `Scenes`.
+    of one's own (`own.design`).
     """
     indices, world = np.atleast_1d(index_or_indices).astype(np.int64), world_of(world)
     count = len(indices)
@@ -207,8 +223,13 @@ def _paint_batch(scenes, part, seed, indices, world):
         scenes.rgb8[part][k] = pixels.view(np.uint8).reshape(size, size, 4)[..., :3]
 
 
-# -- as a source of pictures
-# -----------------------------------------------------------------------------------------
+def interior(instances: UInt8[np.ndarray, "*n h w"], margin=3) -> Bool[np.ndarray, "*n h w"]:
+    """Where a map of instances or things has the same one everywhere within `margin` pixels."""
+    width = (1,) * (instances.ndim - 2) + (2 * margin + 1,) * 2
+    return ndimage.minimum_filter(instances, width) == ndimage.maximum_filter(instances, width)
+
+
+# ---- as a source of pictures ----
 
 
 @dataclass(frozen=True, order=True)
@@ -246,8 +267,8 @@ class WorldSource(Source):
             for number, (index, label) in enumerate(zip(self.indices(split), labels, strict=True))
         ]
 
-    def read(self, item):
-        """(128, 128, 3) uint8: the picture of one item."""
+    def read(self, item: WorldItem) -> UInt8[np.ndarray, "128 128 3"]:
+        """The picture of one item."""
         return paint(self.seed, item.index, 128, self.world).rgb8[0]
 
     def bulk(

@@ -1,20 +1,22 @@
 """What the painted world is made of: for each thing, how it is textured and how its colours are distributed.
 
 This table is the ground truth that photographs lack: p(ab | thing) is written down here, the texture says
-which thing a pixel belongs to, and nothing else in a picture says anything about its colour.  `draw.py`
-paints from it.
+which thing a pixel belongs to, and nothing else in a picture says anything about its colour.  `draw.py` paints from it.
 """
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
-from scipy import ndimage
+from jaxtyping import Bool, Float, Float64, Int16, Int64
+
+from repro.color import Array
 
 JITTER = 2.0  # ab units: standard deviation of each instance's own shade, on a and on b
 JITTER_LIMIT = 4.5  # ab units: the jitter is clipped here, so that every colour stays inside sRGB
 LEVELS = 64  # steps of lightness between a thing's darkest and lightest
 PERIOD = 64  # pixels at size 64 after which a texture repeats
+Shares = Float[Array, " q"]  # of a distribution over the bins
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,10 @@ class Thing:
     colours: tuple
     second: tuple = ()
 
-    def shares(self, world="first"):
-        """(C,) float64: how often an instance takes each colour."""
-        return np.array(self.second if world == "second" and self.second else [c[0] for c in self.colours])
+    def shares(self, world="first") -> Float64[np.ndarray, " c"]:
+        """How often an instance takes each colour."""
+        own = world == "second" and self.second
+        return np.array(self.second if own else [c[0] for c in self.colours], float)
 
     @property
     def texture(self):
@@ -46,8 +49,8 @@ class Thing:
         return self.pattern, self.periods, self.contrast, self.grain
 
     @property
-    def ab(self):
-        """(C, 2) float64: the colours, before jitter."""
+    def ab(self) -> Float64[np.ndarray, "c 2"]:
+        """The colours, before jitter."""
         return np.array([c[2:] for c in self.colours], float)
 
 
@@ -106,24 +109,26 @@ def _thing(thing):
     return THINGS[INDEX[thing] if isinstance(thing, str) else int(thing)]
 
 
-# -- what theory says about a thing's colours
+# ---- what theory says about a thing's colours ----
 
 
-def draw_colours(thing, uniform, normal, world="first"):
-    """Colours from random numbers: uniform (n,) in 0..1 picks, normal (n, 2) jitters -> number (n,), ab (n, 2)."""
+def draw_colours(
+    thing, uniform: Float64[np.ndarray, " n"], normal: Float64[np.ndarray, "n 2"], world="first"
+) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, "n 2"]]:
+    """Colours from random numbers, uniform in 0..1 to pick and normal to jitter: which of the thing's, and ab."""
     thing = _thing(thing)
     number = np.searchsorted(np.cumsum(thing.shares(world))[:-1], uniform, side="right")
     return number, thing.ab[number] + np.clip(JITTER * normal, -JITTER_LIMIT, JITTER_LIMIT)
 
 
-def conditional(thing, n=20000, seed=0, world="first"):
-    """(n, 2) float64: samples of p(ab | thing), jitter included."""
+def conditional(thing, n=20000, seed=0, world="first") -> Float64[np.ndarray, "{n} 2"]:
+    """Samples of p(ab | thing), jitter included."""
     rng = np.random.default_rng(seed)
     return draw_colours(thing, rng.random(n), rng.standard_normal((n, 2)), world)[1]
 
 
-def mean_color(thing, world="first"):
-    """(2,) float64: E[ab | thing], what regression must converge to.
+def mean_color(thing, world="first") -> Float64[np.ndarray, "2"]:
+    """E[ab | thing], what regression must converge to.
 
     Clipped jitter is symmetric: mean zero.
     """
@@ -131,13 +136,13 @@ def mean_color(thing, world="first"):
     return thing.shares(world) @ thing.ab
 
 
-def expected_distribution(thing, encode, class_weights=None, outputs=313, n=20000, seed=0, world="first"):
+def expected_distribution(
+    thing, encode, class_weights: Shares | None = None, outputs=313, n=20000, seed=0, world="first"
+) -> Float64[np.ndarray, " q"]:
     """What classification must converge to: E[w(bin of y) Z(y) | thing] / E[w(bin of y) | thing].
 
-    encode: ab (n, 2) -> indices (n, K), weights (n, K), the nearest bin first, as
-    `repro.encoding.soft_encode`.
-    class_weights: (Q,) rebalancing weights w, or None for all one; then Q is `outputs`.
-    Returns (Q,) float64, sum 1.
+    encode: ab to indices and weights, the nearest bin first, as `repro.encoding.soft_encode`.
+    class_weights: rebalancing weights w, or None for all one; then Q is `outputs`.  Returns shares that sum to 1.
     """
     indices, weights = (np.asarray(part) for part in encode(conditional(thing, n, seed, world)))
     if class_weights is not None:
@@ -146,11 +151,11 @@ def expected_distribution(thing, encode, class_weights=None, outputs=313, n=2000
     return mass / mass.sum()
 
 
-def own_mass(distribution, thing, bins, within=8.0):
+def own_mass(distribution: Shares, thing, bins: Float[Array, "q 2"], within=8.0) -> Float64[np.ndarray, " c"]:
     """How much of a distribution over bins lies on each of a thing's colours.
 
-    distribution: (Q,) array or tensor.  bins: (Q, 2) ab units.  A bin counts for the colour nearest to it, if
-    that is at most `within` ab units away.  Returns (C,) float64; what is missing to 1 lies elsewhere.
+    A bin counts for the colour nearest to it, if that is at most `within` ab units away.  What is missing to 1 lies
+    elsewhere.
     """
     distribution = np.asarray(distribution, float)
     bins = np.asarray(bins, float)
@@ -159,14 +164,14 @@ def own_mass(distribution, thing, bins, within=8.0):
     return np.bincount(distance.argmin(1)[near], distribution[near], distance.shape[1])
 
 
-def shares(distribution, thing, bins, within=8.0):
-    """`own_mass` normalised: (C,) float64 that sums to 1; NaN if no mass is near any of the colours."""
+def shares(distribution: Shares, thing, bins: Float[Array, "q 2"], within=8.0) -> Float64[np.ndarray, " c"]:
+    """`own_mass` normalised to a sum of 1; NaN if no mass is near any of the colours."""
     mass = own_mass(distribution, thing, bins, within)
     with np.errstate(invalid="ignore"):
         return mass / mass.sum()
 
 
-# -- textures: periodic patterns of lightness in -1..1
+# ---- textures: periodic patterns of lightness in -1..1 ----
 
 
 def _noise(rng, y, x, periods):
@@ -219,11 +224,11 @@ _PATTERNS = {
 
 
 @cache
-def texture_bank(size, things=THINGS):
-    """(things, 2 * size, 2 * size) int16: every texture in levels about the middle, twice over each way.
+def texture_bank(size, things=THINGS) -> Int16[np.ndarray, "things 2*{size} 2*{size}"]:
+    """Every texture in levels about the middle, twice over each way.
 
-    Doubled so that a patch at any offset is one slice.  A texture is given in pixels at size 64 and grows
-    with size.  Things of the same pattern, periods, contrast and grain share it to the last pixel.
+    Doubled so that a patch at any offset is one slice.  A texture is given in pixels at size 64 and grows with it.
+    Things of the same pattern, periods, contrast and grain share it to the last pixel.
     """
     y, x = np.meshgrid(*[(np.arange(size) + 0.5) * PERIOD / size - 0.5] * 2, indexing="ij")
     bank, first = [], {}
@@ -235,7 +240,7 @@ def texture_bank(size, things=THINGS):
     return np.stack(bank)
 
 
-# -- outlines: functions of u (left -1 .. right 1) and v (top -1 .. bottom 1) -> (mask, shade in levels)
+# ---- outlines: functions of u (left -1 .. right 1) and v (top -1 .. bottom 1) -> (mask, shade in levels) ----
 
 
 def _disc(u, v):
@@ -305,15 +310,10 @@ _OUTLINES = {
 
 
 @lru_cache(16384)
-def stencil(outline, height, width):
-    """(height, width): which pixels an outline covers, bool or None for all, and their shade, int16."""
+def stencil(
+    outline, height, width
+) -> tuple[Bool[np.ndarray, "{height} {width}"] | None, Int16[np.ndarray, "{height} {width}"]]:
+    """Which pixels an outline covers, None for all, and their shade, levels."""
     v, u = np.meshgrid(*((2 * np.arange(n) + 1) / n - 1 for n in (height, width)), indexing="ij")
     mask, shade = _OUTLINES[outline](u, v)
     return (None if mask.all() else mask), np.rint(shade).astype(np.int16)
-
-
-def interior(instances, margin=3):
-    """(N, H, W) or (H, W) map of instances or things -> bool: all within `margin` pixels is the same one."""
-    instances = np.asarray(instances)
-    width = (1,) * (instances.ndim - 2) + (2 * margin + 1,) * 2
-    return ndimage.minimum_filter(instances, width) == ndimage.maximum_filter(instances, width)
