@@ -23,7 +23,8 @@ ONLY_DRAW = (
     ),
     "training.plan",
 )  # and so leave the numbers of a page as they are
-NOT_FOLLOWED = {"04_training": (*ONLY_DRAW, "settings", "kinds")}  # for a new figure or setting nothing is trained anew
+# for a new figure or setting nothing is trained anew
+NOT_FOLLOWED = {"04_training": (*ONLY_DRAW, "settings", "kinds", "yaml12")}
 
 
 # ---- a page with its settings ----
