@@ -6,7 +6,6 @@ An answer is right within a stated tolerance. A wrong one is told the mistake be
 typical mistake, else how far off it is, with a hint.
 """
 
-from itertools import permutations
 from numbers import Real
 from textwrap import shorten
 
@@ -149,7 +148,7 @@ def _shares(name, answer, found):
     if abs(total - 1) > TOLERANCE[name]:
         return _not_normalised(name, given, answer, total, found)
     mistakes = _share_mistakes(found) if name == "classification" else _rebalanced_mistakes(found)
-    return _told(name, given, answer, right, mistakes)
+    return _told(name, given, answer, right, [*mistakes, _exchanged(answer, right)])
 
 
 def _not_normalised(name, given, answer, total, found):
@@ -256,12 +255,14 @@ def _share_mistakes(found):
             np.eye(len(right))[right.argmax()],
         ),
         ("every paint counts the same here; give each its share", np.full(len(right), 1 / len(right))),
-        *_exchanged(right),
     ]
 
 
-def _exchanged(right):
-    return [("the shares stand at the wrong paints", np.array(order)) for order in permutations(right)][1:]
+def _exchanged(answer, right):
+    """The right shares in the order in which the answer has them: of all their orders, the nearest to it."""
+    value = np.empty_like(right)
+    value[np.argsort(answer)] = np.sort(right)
+    return "the shares stand at the wrong paints", value
 
 
 def _rebalanced_mistakes(found):
@@ -278,7 +279,6 @@ def _rebalanced_mistakes(found):
             "rebalancing lifts what is rare, it does not make all paints the same; multiply each share by its weight",
             np.full(len(plain), 1 / len(plain)),
         ),
-        *_exchanged(found.shares["rebalanced"]),
     ]
 
 

@@ -176,9 +176,8 @@ def train_classifier(
         embedding_size=32, hidden_sizes=[32, 64, 128], depths=[1, 1, 1], layer_type="basic",
         id2label=dict(enumerate(classes)), label2id={name: n for n, name in enumerate(classes)},
     )  # fmt: skip
-    model = transformers.ResNetForImageClassification(config)
-    if start is not None:
-        model = transformers.ResNetForImageClassification.from_pretrained(start).train()
+    kind = transformers.ResNetForImageClassification
+    model = kind(config) if start is None else kind.from_pretrained(start).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps)
     rng, losses = np.random.default_rng(seed), []
