@@ -38,8 +38,8 @@ STEM, HEAD = 32, 1280  # channels of the first and of the last convolution
 TAPPED = {2: 24, 4: 40, 10: 112, 15: 320}  # the blocks the decoder looks at, at strides 4, 8, 16, 32: channels
 CHANNELS = 128  # of the decoder at width 1
 ENCODER_RATE = 0.1  # of the learning rate: what labels taught is to be kept
-SKIPPED = 0.2  # share of the photographs for which the last block is skipped while training; earlier ones less
-DROPPED = 0.2  # share of the decoder's channels that are silent for a photograph while training
+SKIPPED = 0.3  # share of the photographs for which the last block is skipped while training; earlier ones less
+DROPPED = 0.3  # share of the decoder's channels that are silent for a photograph while training
 
 
 class SameConv2d(nn.Conv2d):

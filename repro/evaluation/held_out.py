@@ -33,6 +33,7 @@ COMPARED = (  # pairs of methods whose difference says something: the paper's cl
     ("rebalanced, mode", "rebalanced"),  # decoded otherwise: --decode rebalanced
     ("rebalanced", "rebalanced, mean"),
     ("encoder", "rebalanced"),
+    ("encoder", "gray"),
     ("release", "gray"),
 )
 VIVID = (("regression", "truth"), ("rebalanced", "truth"))  # pairs whose colourfulness is compared
