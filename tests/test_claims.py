@@ -77,6 +77,18 @@ def test_photographs_decide_where_they_were_measured(results):
     assert row["photographs"]["text"] == "cats -3.5 [-5.0, -2.0]"
 
 
+def test_frozen_layers_of_photographs_speak_of_their_claims(results):
+    layers = {f"conv{number}": interval(-0.02 if number == 1 else 0.05, 0.08) for number in range(1, 9)}
+    probed = {"layers": {"cats": {"differences": {"rebalanced - k-means": layers, "rebalanced - random": layers}}}}
+    (results / "probes.json").write_text(json.dumps(probed))
+    found = claims.table()
+    later = of(found, "Frozen features of colouring are ahead of a k-means start's, from conv2 on")
+    assert later["verdict"] == HOLDS and len(later["photographs"]["evidence"]) == 7, "conv1 is not asked"
+    every = of(found, "Frozen features of colouring are ahead of a random start's, layer by layer")
+    assert every["verdict"] == OPEN and every["photographs"]["evidence"][0]["where"] == "cats, conv1"
+    assert every["photographs"]["text"].startswith("7 of 8 hold, 0 do not; from cats, conv1 +3.0 [-2.0, +8.0]")
+
+
 def test_evidence_is_turned_over_where_the_claim_is():
     seen = Evidence("auc", ("a", "b"), "", 0.02, 0.01, 0.05, "x.json", theory=0.03).of(("b", "a"))
     assert (seen.mean, seen.low, seen.high, seen.theory) == (-0.02, -0.05, -0.01, -0.03)

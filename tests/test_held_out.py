@@ -27,7 +27,7 @@ from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psn
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.evaluation.temperature import divergence, scan_temperature
 from repro.objectives import Objective
-from repro.pages.choices import choices_table, temperature_table
+from repro.pages.choices import choices_table, probes_table, temperature_table
 
 
 def pictures(count=4, size=12, seed=0):
@@ -376,3 +376,67 @@ def test_choices_as_a_command(tmp_path, models, capsys):
     lines = choices_table(record).splitlines()
     assert lines[2].startswith("| `re") and "**as it comes along**" in lines[2]
     assert len({line.count("|") for line in lines[:-2]}) == 1
+
+
+# ---- what frozen layers know ----
+
+
+def stripes(folder, count=24, seed=0):
+    """Two classes that gray tells apart: stripes across and stripes down, in colours drawn by chance."""
+    import PIL.Image
+
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        picture = np.repeat(np.repeat(rng.integers(0, 256, (1, 8, 3), dtype=np.uint8), 32, 0), 4, 1)
+        name = ("across", "down")[index % 2]
+        place = folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(picture if index % 2 else picture.swapaxes(0, 1)).save(place / f"{index}.png")
+
+
+@pytest.fixture
+def classes(tmp_path):
+    for seed, part in enumerate(("train", "val")):
+        stripes(tmp_path / "stripes" / part, seed=seed)
+    return tmp_path / "stripes"
+
+
+def test_probes_as_a_command(classes, models, tmp_path, capsys):
+    out = tmp_path / "probes.json"
+    command = ["probe", f"stripes={classes}", "--models", str(models / "rebalanced.safetensors"), "--size", "32"]
+    assert main([*command, "--draw", "12", "--seeds", "2", "--out", str(out)]) == 0
+    record = json.loads(out.read_text())
+    found = record["layers"]["stripes"]
+    assert (found["photographs"], found["test_photographs"], found["classes"]) == (24, 24, 2)
+    assert list(found["networks"]) == ["rebalanced", "random", "k-means"]
+    assert found["networks"]["k-means"]["conv1"] > 0.8, "filters tell stripes by their direction"
+    lead = found["differences"]["rebalanced - k-means"]["conv5"]
+    assert lead["low"] < lead["mean"] < lead["high"]
+    expected = found["networks"]["rebalanced"]["conv5"] - found["networks"]["k-means"]["conv5"]
+    assert lead["mean"] == pytest.approx(expected)
+    header, _, row, *_ = probes_table(record).splitlines()
+    assert len(header.split("|")) == len(row.split("|")) == 13 and row.startswith("| stripes (24 of 2 classes) |")
+    assert "24 photographs to learn from, 24 to test on" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{classes}"], "expected NAME=FOLDER"),
+        (["a={classes}", "--draw", "0"], "--draw must be at least 1, got 0"),
+        (["a={classes}", "--size", "30"], "--size must be a multiple of 8"),
+        (["a={classes}/train"], "is not a folder"),
+        (["a={lone}"], "train and val must hold the same classes"),
+        (["a={classes}", "--models", "encoder"], "encoder is of network encoder"),
+        (["a={classes}", "--models", "/nowhere"], "no weights"),
+    ],
+)
+def test_what_cannot_be_probed_is_one_line(arguments, message, classes, models, tmp_path, capsys):
+    stripes(tmp_path / "lone/train")
+    (tmp_path / "lone/val").mkdir()
+    (tmp_path / "lone/val/across").symlink_to(classes / "val/across")
+    known = [] if "--models" in arguments else ["--models", str(models)]
+    given = [word.format(classes=classes, lone=tmp_path / "lone") for word in arguments]
+    assert main(["probe", *given, *known, "--out", str(tmp_path / "x.json")]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not (tmp_path / "x.json").exists()

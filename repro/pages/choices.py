@@ -1,4 +1,4 @@
-"""What `python -m repro measure` with --choices and with --scan-temperature found, as tables."""
+"""What `python -m repro measure` with --choices and with --scan-temperature, and `probe`, found, as tables."""
 
 FIGURES = {"auc": "AuC", "auc_rebalanced": "rebalanced AuC", "psnr": "PSNR (dB)", "colorfulness": "colourfulness"}
 SHOWN = "0.38", "1"  # the paper's temperature and Caffe's, and the PyTorch release's
@@ -62,6 +62,28 @@ def choices_table(results):
         f"Of {number} validation photographs; AuC in per cent. A change's cells are its figure less the model's as it "
         "comes along, on the same photographs, with the 95 % interval. "
         f"Measured {run['date']} on {run['hardware']}; torch {run['torch']}."
+    )
+    return "\n".join([first, "|---" * len(header) + "|", *others, "", note])
+
+
+def probes_table(results):
+    """Top-1 of linear classifiers on each network's frozen layers, the best layer with its interval, as Markdown."""
+    rows = []
+    for collection, probed in results["layers"].items():
+        for name, found in probed["networks"].items():
+            layers = [value for layer, value in found.items() if layer.startswith("conv")]
+            best = "{} {:.1f} [{:.1f}, {:.1f}]".format(
+                found["best_layer"], *(100 * found[key] for key in ("best", "low", "high"))
+            )
+            where = f"{collection} ({probed['test_photographs']:,} of {probed['classes']} classes)"
+            rows.append([where, name, *(f"{100 * value:.1f}" for value in layers), best])
+    header = ["photographs", "network", *(f"conv{number}" for number in range(1, len(rows[0]) - 2)), "best layer"]
+    first, *others = (f"| {' | '.join(row)} |" for row in (header, *rows))
+    run, one = results["run"], next(iter(results["layers"].values()))
+    note = (
+        f"Top-1, per cent, of photographs that no model has seen; means of {one['seeds']} draws of {one['draw']:,} to "
+        "learn from. The best layer is chosen on other photographs than it is tested on; its 95 % interval is of other "
+        f"draws and other photographs. Measured {run['date']} on {run['hardware']}; torch {run['torch']}."
     )
     return "\n".join([first, "|---" * len(header) + "|", *others, "", note])
 

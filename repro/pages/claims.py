@@ -48,7 +48,7 @@ class Claim:
             seen
             for pair in self.pairs
             for one in evidences
-            if one.figure == self.figure and (not self.places or one.where in self.places)
+            if one.figure == self.figure and (not self.places or one.where.split(", ")[-1] in self.places)
             if (seen := one.of(pair))
         ]
 
@@ -199,7 +199,7 @@ def table(run=None):
     listed = claims()
     single = [claim for claim in listed if claim.figure.startswith("ablation")]
     choices = evidence.of_ablations({frozenset(pair): pair for claim in single for pair in claim.pairs}.values())
-    photographs = [*evidence.of_photographs("shipped"), *observers, *choices]
+    photographs = [*evidence.of_photographs("shipped"), *evidence.of_probes(), *observers, *choices]
     columns = {"world": world, "photographs": photographs, "authors": evidence.of_the_release()}
     rows = []
     for claim in listed:

@@ -26,7 +26,7 @@ class Evidence:
 
     figure: "auc", "auc_rebalanced", "top1", "chroma", "steps", "fooled", "seen" and "unseen" (probes), "ablation auc"
     and so on; chroma and steps as shares of the truth's.  pair: (A, B), the difference is A - B.  where: photographs,
-    classifier, layer or seed.  source: the file.
+    classifier, seed, or a layer, which a collection's name may stand before.  source: the file.
     theory: what theory says of it, in the painted world.
     """
 
@@ -177,6 +177,17 @@ def _computed(rows, known, pairs):
 
 def _is_top1(figure):
     return figure.startswith("top1 ") and not figure.startswith("top1 of")
+
+
+def of_probes():
+    """[Evidence] of results/probes.json: frozen layers of the models that come along, on classes of photographs."""
+    return [
+        one
+        for collection, probed in read_result("probes").get("layers", {}).items()
+        for pair, layers in probed["differences"].items()
+        for layer, interval in layers.items()
+        for one in _listed("probes.json", f"{collection}, {layer}", {pair: {"seen": interval}})
+    ]
 
 
 def of_the_release():

@@ -11,7 +11,7 @@ import torch
 from repro import paths
 from repro.colorizer.weights import PRETRAINED
 from repro.files import write_atomically
-from repro.pages.choices import FIGURES, choices_table, temperature_table
+from repro.pages.choices import FIGURES, choices_table, probes_table, temperature_table
 from repro.pages.hints import hints_table
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
@@ -121,6 +121,8 @@ def _quoted(record, in_short):
         return temperature_table(record)
     if "choices" in record:
         return choices_table(record)
+    if "layers" in record:
+        return probes_table(record)
     return held_out_table(record) if "held_out" in record else markdown_table(record)
 
 
