@@ -13,6 +13,7 @@ OUTSIDE_PATH := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)#  so that DVC's stages find Python and its tools, and the pages their kernel
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export PIP_USER := 0
+export OMP_WAIT_POLICY ?= passive#  threads that wait for each other sleep; `make lab`'s kernels read it before repro is there to set it
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
