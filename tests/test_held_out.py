@@ -312,6 +312,10 @@ def test_the_scan_finds_the_temperature_that_was_put_in(bins):
     sound = found["sound"]["temperatures"]["1"]
     assert sound["kl"]["mean"] == pytest.approx(found["sound"]["constant"], abs=0.01)
     assert sound["kl"]["low"] < sound["kl"]["mean"] < sound["kl"]["high"]
+    lead = found["sound"]["over_constant"]
+    assert lead["mean"] == pytest.approx(sound["kl"]["mean"] - found["sound"]["constant"], abs=1e-6)
+    assert abs(lead["mean"]) < 0.01, "a model that knows the shares alone is neither nearer nor further"
+    assert found["folded"]["over_constant"]["low"] > 0.1, "read at T = 1 its sharpened shares are far off"
     assert found["folded"]["temperatures"]["2.6"]["kl"]["mean"] == pytest.approx(sound["kl"]["mean"], abs=1e-4)
     assert found["folded"]["temperatures"]["2.6"]["auc"]["mean"] == pytest.approx(sound["auc"]["mean"], abs=1e-6)
 
