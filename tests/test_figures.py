@@ -4,6 +4,7 @@ import ipywidgets
 import numpy as np
 import torch
 
+from repro.evaluation.intervals import Interval
 from repro.evaluation.known_world import Comparison
 from repro.pages import figures, show
 from repro.pages.widgets import Pointer
@@ -160,3 +161,44 @@ def test_what_cannot_be_repainted_is_said(tiny_network, bins):
     demo.save = full
     demo.keep.click()
     assert "Not saved: no space left" in demo.says.value
+
+
+def test_differences_are_drawn_with_a_line_at_0():
+    lead = {"a - b": Interval(-2.0, 0.5, -3.0, -1.0)}
+    axis = figures.intervals({"here, n = 9": lead}, "title", "points", differences=True).axes[0]
+    assert any(list(line.get_xdata()) == [0, 0] for line in axis.lines)
+    assert [text.get_text() for text in axis.texts] == ["-2.0"] and axis.get_title() == "here, n = 9"
+
+
+def test_a_classifier_that_tells_no_model_from_the_truth_says_so():
+    none, some = {"low": -0.1, "high": 0.1}, {"low": 0.1, "high": 0.2}
+    pairs = {"a - truth": none, "b - truth": none, "a - b": none, "a - gray": some}
+    assert "say nothing about the models' order" in figures.told_from_truth({"folder/eyes": pairs})[0]
+    assert "differ in a - b." in figures.told_from_truth({"eyes": pairs | {"a - b": some}})[0]
+    assert figures.told_from_truth({"eyes": pairs | {"b - truth": some}}) == [
+        "eyes: its answers tell b from the truth."
+    ]
+    assert figures.told_from_truth({"eyes": {"a - gray": some}}) == [], "without the truth there is nothing to say"
+
+
+def test_the_share_that_is_won_back_is_a_ratio_of_sums():
+    truth, gray = np.arange(100) < 90, np.arange(100) < 50
+    found = figures.won_back({"truth": truth, "gray": gray, "a": np.arange(100) < 60}, "a")
+    assert found.mean == 0.25 and 0.1 < found.low < 0.25 < found.high < 0.45, "10 of the 40 photographs that gray loses"
+    assert figures.won_back({"truth": truth, "gray": gray}, "truth").low == 1, "the truth wins all of it in each sample"
+    assert figures.won_back({"truth": gray, "gray": gray, "a": truth}, "a").mean == 40, (
+        "no loss counts as one photograph"
+    )
+
+
+def test_hints_are_compared_on_the_same_photographs():
+    values = lambda low, high: dict.fromkeys(("auc", "auc_rebalanced", "psnr"), {"mean": 0, "low": low, "high": high})
+    pairs = {"1 hints - 0 hints": values(1, 2), "0 hints - 0 hints, no network": values(-0.2, -0.1)}
+    pairs |= {"5 hints - 5 hints, no network": values(-0.1, 0.1)}
+    results = {"photographs": {"there": 7}, "differences": {"there": pairs}}
+    _, rows = figures.hints_leads(results)
+    assert [row[:3] for row in rows] == [
+        ["there (7)", "0", "+0.00 [-20.00, -10.00]"], ["there (7)", "5", "+0.00 [-10.00, +10.00]"],
+    ]  # fmt: skip
+    expected = "there, AuC: gray is ahead with 0 hints; the two are not distinguishable with 5 hints."
+    assert figures.hints_in_words(results)[0] == expected

@@ -11,7 +11,7 @@ from repro.pages.colours import (
     paired_shares,
 )
 from repro.pages.designed import beside, bin_bars, one_colour, paint_bars
-from repro.pages.hints import hints_curves, hints_rows
+from repro.pages.hints import hints_curves, hints_in_words, hints_leads, hints_rows
 from repro.pages.learning import (
     expected_against_learned,
     feature_maps,
@@ -27,7 +27,9 @@ from repro.pages.outcomes import (
     in_points,
     intervals,
     layer_quality,
+    told_from_truth,
     winners_rows,
+    won_back,
 )
 from repro.pages.photographs import halves, lightness_only, photographs
 from repro.pages.repaint import Repainter
@@ -56,6 +58,8 @@ __all__ = [
     "gamut",
     "halves",
     "hints_curves",
+    "hints_in_words",
+    "hints_leads",
     "hints_rows",
     "in_points",
     "intervals",
@@ -75,6 +79,8 @@ __all__ = [
     "slider_demo",
     "to_html",
     "to_png",
+    "told_from_truth",
     "training_curves",
     "winners_rows",
+    "won_back",
 ]

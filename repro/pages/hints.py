@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from repro.pages.outcomes import winner
 from repro.pages.show import new_figure
 
 FIGURES = {"auc": ("AuC (%)", 100), "auc_rebalanced": ("rebalanced AuC (%)", 100), "psnr": ("PSNR (dB)", 1)}
@@ -23,18 +24,60 @@ def _with_half(found, scale):
     return f"{scale * found['mean']:.1f} ± {scale * (found['high'] - found['low']) / 2:.1f}"
 
 
+def _leads(results):
+    """(collection, number of hints, {figure: {mean, low, high}}): the network less gray on the same photographs."""
+    for collection, pairs in results.get("differences", {}).items():
+        for pair, found in pairs.items():
+            one, other = pair.split(" - ")
+            if other == f"{one}, no network":
+                yield collection, one.split()[0], found
+
+
+def hints_leads(results):
+    """How far the network is ahead of the same hints from gray: a table's header and rows, with 95 % intervals."""
+    rows = [
+        [
+            f"{collection} ({results['photographs'][collection]:,})",
+            number,
+            *("{:+.2f} [{:+.2f}, {:+.2f}]".format(*(scale * of[figure][end] for end in ("mean", "low", "high")))
+              for figure, (_, scale) in FIGURES.items()),
+        ]
+        for collection, number, of in _leads(results)
+    ]  # fmt: skip
+    return ["photographs", "hints", "AuC (points)", "rebalanced AuC (points)", "PSNR (dB)"], rows
+
+
+def hints_in_words(results):
+    """Who is ahead with how many hints, by the intervals of `hints_leads`: a sentence for each figure."""
+    sentences = []
+    for collection in results.get("differences", {}):
+        for figure, (title, _) in FIGURES.items():
+            ahead = {"the network is ahead": [], "gray is ahead": [], "the two are not distinguishable": []}
+            names = dict(zip(("network", "gray", "open"), ahead, strict=True))
+            for of, number, found in _leads(results):
+                if of == collection:
+                    ahead[names[winner("network - gray", found[figure])]].append(number)
+            parts = [f"{who} with {', '.join(numbers)} hints" for who, numbers in ahead.items() if numbers]
+            sentences.append(f"{collection}, {title.split(' (')[0]}: {'; '.join(parts)}.")
+    return sentences
+
+
 def hints_table(results):
-    """The table as Markdown, with what was measured."""
-    run, (header, rows) = results["run"], hints_rows(results)
-    first, *others = (f"| {' | '.join(row)} |" for row in (header, *rows))
+    """The tables as Markdown, with what was measured."""
+    run, lines = results["run"], []
+    for header, rows in (hints_rows(results), hints_leads(results)):
+        first, *others = (f"| {' | '.join(row)} |" for row in (header, *rows))
+        lines += [first, "|---" * len(header) + "|", *others, ""]
     side = results["patch_pixels"]
     note = (
-        f"± half of the 95 % interval over photographs. A hint is the mean true colour of {side} x {side} pixels at a "
+        "± half of the 95 % interval over photographs. The second table: how far the network is ahead on the same "
+        f"photographs, with 95 % intervals. {' '.join(hints_in_words(results))} "
+        f"A hint is the mean true colour of {side} x {side} pixels at a "
         "random place; from gray: the same hints without a network. Measured "
         f"{run['date']} on {run['hardware']} with the weights `{results['model'].get('name', '')}`; seed "
         f"{run['seed']}, Python {run['python']}, torch {run['torch']}."
     )
-    return "\n".join([first, "|---" * len(header) + "|", *others, "", note])
+    return "\n".join([*lines, note])
 
 
 def hints_curves(results, collection):

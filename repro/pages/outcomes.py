@@ -28,13 +28,18 @@ def accuracy_by_temperature(found):
     return figure
 
 
-def intervals(table, title, label="share"):
-    """Means with their intervals: {panel: {row: Interval}}, rows from top to bottom.  Returns a Figure."""
+def intervals(table, title, label="share", differences=False):
+    """Means with their intervals: {panel: {row: Interval}}, rows from top to bottom.  Returns a Figure.
+
+    differences: between two methods; a line marks 0, and the numbers have a sign and one digit.
+    """
     rows = list(next(iter(table.values())))
     figure, axes = new_figure(
         len(table), width=3.4 * len(table) + 0.8, height=0.34 * len(rows) + 1.1, sharey=True, squeeze=False
     )
     for axis, (panel, values) in zip(axes[0], table.items(), strict=True):
+        if differences:
+            axis.axvline(0, color="#999", linewidth=0.8, zorder=0)
         for place, (name, found) in enumerate(values.items()):
             reach = [[found.mean - found.low], [found.high - found.mean]]
             axis.errorbar(
@@ -46,7 +51,7 @@ def intervals(table, title, label="share"):
                 capsize=3,
             )
             axis.annotate(
-                f"{found.mean:.3f}",
+                f"{found.mean:+.1f}" if differences else f"{found.mean:.3f}",
                 (found.mean, place),
                 (0, 6),
                 textcoords="offset points",
@@ -78,6 +83,42 @@ def winner(pair, found):
 
     one, other = pair.split(" - ")
     return {HOLDS: one, FAILS: other}.get(verdict(found["low"], found["high"]), "open")
+
+
+def told_from_truth(differences):
+    """What classifiers' answers can say of the models: one sentence for each classifier.
+
+    differences: as of `winners_rows`, "A - truth" of each model A among them; a classifier without one is left out.
+    """
+    sentences = []
+    for classifier, pairs in differences.items():
+        decided = {pair for pair, found in pairs.items() if winner(pair, found) != "open"}
+        models = [pair.removesuffix(" - truth") for pair in pairs if pair.endswith(" - truth")]
+        apart = [model for model in models if f"{model} - truth" in decided]
+        of_two = [pair for pair in pairs if pair in decided and set(pair.split(" - ")) <= set(models)]
+        name = classifier.rsplit("/", 1)[-1]
+        if apart:
+            sentences.append(f"{name}: its answers tell {' and '.join(apart)} from the truth.")
+        elif models and of_two:
+            sentences.append(f"{name}: its answers tell no model from the truth, but differ in {'; '.join(of_two)}.")
+        elif models:
+            sentences.append(
+                f"{name}: its answers tell no model from the truth, nor one model from another. "
+                "So they say nothing about the models' order."
+            )
+    return sentences
+
+
+def won_back(hits, method, seed=0):
+    """How much of what gray loses a method wins back: (method - gray) / (truth - gray), an Interval.
+
+    hits: {method: which photographs are right, (N,) bool}, truth and gray among them.  All three are drawn together;
+    a sample in which gray loses nothing counts as if it lost one photograph.
+    """
+    from repro.evaluation.intervals import resampled  # as `winner`
+
+    gained, lost = (np.asarray(hits[name], float) - hits["gray"] for name in (method, "truth"))
+    return resampled(lambda times: (times @ gained) / np.maximum(times @ lost, 1), len(lost), seed=seed)
 
 
 def in_points(found):
