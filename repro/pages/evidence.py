@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 
 from repro import paths
+from repro.colorizer.release import has_seen
 from repro.evaluation.held_out import COMPARED, RECORDED_AS, VIVID, differences
 from repro.evaluation.paired import unpaired_lead
 
@@ -191,14 +192,18 @@ def of_probes():
 
 
 def of_the_release():
-    """[Evidence] of the authors' weights, where somebody has measured them: the rows called `release` in results/."""
+    """[Evidence] of the authors' weights, where somebody has measured them: the method `release` in results/.
+
+    Collections with photographs that these weights have seen say nothing of them and are left out.
+    """
     found = []
     for file in sorted(paths.RESULTS.glob("*.csv.gz")):
-        rows = [row for row in read_rows(file) if row["method"] in ("truth", "gray", "random", RELEASE)]
-        if any(row["method"] == RELEASE for row in rows):
-            rows = [row | {"method": row["method"].replace(RELEASE, "rebalanced")} for row in rows]
-            pairs = [("rebalanced", "gray"), ("rebalanced", "truth")]
-            found += _as_evidence(differences(rows, pairs), rows, file.name)
+        seen = {row["set"] for row in read_rows(file) if has_seen(row["photograph"])}
+        found += [
+            replace(one, pair=tuple(name.replace(RELEASE, "rebalanced") for name in one.pair))
+            for one in of_photographs(file.name.removesuffix(".csv.gz"), ((RELEASE, "gray"), (RELEASE, "truth")))
+            if RELEASE in one.pair and one.where.split(", ")[0] not in seen
+        ]
     return found
 
 
@@ -216,7 +221,7 @@ def _as_evidence(pairs_of, rows, source, known=None):
                 ends = {name: getattr(one, name) * len(of_truth) / sum(of_truth) for name in ("mean", "low", "high")}
                 one = replace(one, figure=shown, **ends)
             elif _is_top1(shown):
-                one = replace(one, figure="top1", where=f"{collection}, {shown.removeprefix('top1 ')}")
+                one = replace(one, figure="top1", where=f"{collection}, {shown.removeprefix('top1 ')}, 1,000 classes")
             elif shown not in ("auc", "auc_rebalanced"):
                 continue
             elif shown == "auc_rebalanced" and not _has((known or {}).get(collection, {}), one.pair):
@@ -236,8 +241,8 @@ _NAMES = {"colorfulness": "chroma"}  # what claims call a figure of `measure`
 def of_ablations(pairs):
     """[Evidence] of results/ablations.json for pairs of its models.
 
-    The file has every model's difference from classification.  That of two others is taken as if the two were
-    independent, which makes its interval too wide rather than too narrow.
+    The file has every model's difference from classification, by bootstrap.  That of two others is taken as if the two
+    were independent, which makes its interval too wide rather than too narrow; `where` says so.
     """
     models = {}
     for row in read_result("ablations").get("models", []):
@@ -259,4 +264,6 @@ def _between(one, other, figure, seed):
         for near, far in (("low", "high"), ("high", "low"))
     )
     ends = (PERCENT * value for value in (mean, mean - below, mean + above))
-    return Evidence(f"ablation {figure}", (one["model"], other["model"]), f"seed {seed}", *ends, "ablations.json")
+    paired = "classification" in (one["model"], other["model"])
+    where = f"seed {seed}" + ("" if paired else " (not paired)")
+    return Evidence(f"ablation {figure}", (one["model"], other["model"]), where, *ends, "ablations.json")

@@ -10,8 +10,9 @@ import torch
 
 from repro import paths
 from repro.colorizer.weights import PRETRAINED
+from repro.evaluation.paired import FAILS
 from repro.files import write_atomically
-from repro.pages.choices import FIGURES, choices_table, probes_table, temperature_table
+from repro.pages.choices import FIGURES, ablations_table, choices_table, probes_table, temperature_table
 from repro.pages.hints import hints_table
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
@@ -123,6 +124,8 @@ def _quoted(record, in_short):
         return choices_table(record)
     if "layers" in record:
         return probes_table(record)
+    if "models" in record and "recipe" in record:
+        return ablations_table(record)
     return held_out_table(record) if "held_out" in record else markdown_table(record)
 
 
@@ -201,7 +204,7 @@ def claims_rows(found):
     """What `claims.table` found as a table for a page or README: its header, and a row for each claim."""
     header = [
         "the paper's claim, with its figures", "the painted world, against theory",
-        "photographs, the network at quarter width", "the authors' weights", "verdict",
+        "photographs, the network at quarter width, as `colorize` draws", "the authors' weights", "verdict",
     ]  # fmt: skip
     rows = []
     for row in found["claims"]:
@@ -216,11 +219,16 @@ def _word(row):
 
 
 def claims_in_short(found):
-    """Which claims have which verdict as Markdown, a line for each verdict."""
+    """Which claims have which verdict as Markdown, a line for each verdict; what does not hold with its figures."""
     lines = []
     for verdict in found["verdicts"]:
         of_it = [row for row in found["claims"] if row["verdict"] == verdict]
-        names = [row["claim"] + _word(row).removeprefix(verdict) for row in of_it]
+        names = [
+            row["claim"]
+            + _word(row).removeprefix(verdict)
+            + (f" (paper: {row['paper']}; here {row[row['of']]['text']})" if verdict == FAILS else "")
+            for row in of_it
+        ]
         lines.append(f"- **{verdict.capitalize()}** ({len(of_it)}): {'; '.join(names) or 'none'}.")
     return "\n".join(lines)
 
@@ -231,6 +239,7 @@ def claims_table(found):
     first, *others = (f"| {' | '.join(cell or '' for cell in row)} |" for row in (header, *rows))
     note = (
         "Differences in points (of AuC, of top-1), or in per cent of the truth's colourfulness, with 95 % intervals. "
+        "Colourfulness is mean chroma in the painted world and Hasler and Suesstrunk's measure on photographs. "
         "An empty cell: not measured."
     )
     return "\n".join([first, "|---" * len(header) + "|", *others, "", f"{note} {found['rule']}"])
