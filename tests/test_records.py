@@ -5,6 +5,8 @@ import json
 import pytest
 
 from repro import paths
+from repro.colorizer import Colorizer
+from repro.colorizer.weights import MODELS
 from repro.pages import records
 
 
@@ -13,6 +15,23 @@ def test_documents_quote_what_results_hold(document):
     text = document.read_text()
     assert "<!-- results/" in text
     assert records.quote_results(text) == text, "records.quote_everywhere() after changing results/"
+
+
+def test_figures_that_documents_quote_are_of_the_models_that_come_along():
+    """Weights that are trained anew leave figures behind; each record names what it measured."""
+    records_of = {
+        file: json.loads((paths.ROOT / f"results/{file}.json").read_text())["models"]
+        for file in ("shipped", "choices", "temperature", "probes")
+    }
+    hinted = json.loads((paths.ROOT / "results/hints.json").read_text())["model"]
+    records_of["hints"] = {hinted.pop("name"): hinted}
+    assert set(MODELS) <= set(records_of["shipped"])
+    for file, measured in records_of.items():
+        for model in measured.keys() & set(MODELS):
+            card = json.loads(json.dumps(Colorizer.load(model).card()))
+            assert card.items() <= measured[model].items(), (
+                f"results/{file}.json is of another {model}: measure it anew"
+            )
 
 
 def test_the_table_of_held_out_photographs(tmp_path, monkeypatch):

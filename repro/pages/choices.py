@@ -11,7 +11,14 @@ def temperature_rows(results):
 
     KL in nats a pixel, AuC in per cent, ± half of the 95 % interval.
     """
-    header = ["photographs", "model", "T of the lowest KL", "lowest KL", "KL of the mean colours"]
+    header = [
+        "photographs",
+        "model",
+        "T of the lowest KL",
+        "lowest KL",
+        "KL of the mean colours",
+        "at T = 1 above it",
+    ]
     header += [f"{figure} at T = {t}" for figure in ("KL", "AuC", "rebalanced AuC") for t in SHOWN]
     rows = [
         [
@@ -20,6 +27,7 @@ def temperature_rows(results):
             scan["nearest"],
             _cell(scan["temperatures"][scan["nearest"]], "kl"),
             f"{scan['constant']:.2f}",
+            "{mean:+.2f} [{low:+.2f}, {high:+.2f}]".format(**scan["over_constant"]),
             *(_cell(scan["temperatures"][t], figure) for figure in ("kl", "auc", "auc_rebalanced") for t in SHOWN),
         ]
         for collection, models in results["temperature"].items()
@@ -114,9 +122,9 @@ def ablations_table(results):
             ]
             lines.append(f"| {choice} | {against} | {where} | {' | '.join(cells)} |")
     note = (
-        "Points of AuC with 95 % intervals over photographs, by bootstrap; not paired: from two differences, which makes "
-        f"the interval too wide. {results['trained_on']}; measured on {results['measured_on']}. {results['date']}, "
-        f"{results['hardware']}."
+        "Points of AuC with 95 % intervals over photographs, by bootstrap; not paired: from two differences, which "
+        f"makes the interval too wide. {results['trained_on']}; measured on {results['measured_on']}. "
+        f"{results['date']}, {results['hardware']}."
     )
     return "\n".join([*lines, "", note])
 
