@@ -208,9 +208,7 @@ RELEASED = paths.DATA / "prior_probs.npy"  # the authors' file, which this repos
 DIGEST = "19d00659c7d6f6ee47456fd2c19c86a073f7124875e3d5ab9d601864e062b56c"  # sha256
 
 
-@pytest.mark.skipif(
-    not RELEASED.is_file(), reason="the authors' prior_probs.npy is not in data/; copy it there from their repository"
-)
+@pytest.mark.skipif(not RELEASED.is_file(), reason="copy the authors' prior_probs.npy to data/")
 def test_the_weights_of_the_released_prior(bins):
     """.0965 to 6.175 with lambda = 1/2, and .1229 to 5.850 where the prior is smoothed once more; its bins are ours."""
     assert hashlib.sha256(RELEASED.read_bytes()).hexdigest() == DIGEST, "another file"
