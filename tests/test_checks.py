@@ -519,3 +519,38 @@ def test_students_are_told_once_and_can_say_no(course, tmp_path, monkeypatch):
     assert not (handout / tally.FILE).exists()
     assert run_in(handout, IN_A_NOTEBOOK) == tally.TOLD + "\n", "said when the file is made, not again"
     assert tally.read(handout / tally.FILE)["auc"] == {"tries": 2, "right": 0, "mistakes": {FORGOTTEN: 2}}
+
+
+# ---- answers that speak of what was recorded ----
+
+
+def answer_with(words):
+    """The one answer of the solutions that has these words."""
+    cells = [cell for path in exercises.sources() for cell in exercises.read(path)["cells"]]
+    (found,) = [
+        text for text in map(exercises.text, filter(lambda c: exercises.tag(c) == "answer", cells)) if words in text
+    ]
+    return " ".join(found.split())
+
+
+def test_the_answer_about_gray_holds_in_the_records():
+    """Page 12, question 1: where a new record turns a direction round, the answer has to be written anew."""
+    answer = answer_with("Plain AuC is decided")
+    assert "clearly ahead, in the recorded painted run and on all three collections" in answer
+    assert "in the painted run the full model is a little above gray, on the collections it is behind" in answer
+    world = json.loads((paths.RESULTS / "classroom.json").read_text())["raw_accuracy"]["differences"]
+    shipped = json.loads((paths.RESULTS / "shipped.json").read_text())["differences"]
+    ahead = [found["rebalanced - gray"] for found in (world, *shipped.values())]
+    assert len(shipped) == 3 and all(found["auc_rebalanced"]["low"] > 0.02 for found in ahead)
+    assert 0 < ahead[0]["auc"]["low"] < ahead[0]["auc"]["mean"] < 0.05
+    assert all(found["auc"]["mean"] < 0 for found in ahead[1:])
+
+
+def test_the_answer_about_the_best_layer_holds_in_the_records():
+    """Exercise 09, answer 1."""
+    answer = answer_with("do not expect conv5 to be ahead")
+    assert "conv2 is best for `rebalanced`, and conv5 is behind even conv1; for `classification` it is ahead" in answer
+    record = json.loads((paths.RESULTS / "photographs.json").read_text())["probes"]["09_task_generalization"]
+    by_layer = {name: [record[name][f"conv{k}"] for k in range(1, 9)] for name in ("rebalanced", "classification")}
+    assert int(np.argmax(by_layer["rebalanced"])) == 1 and by_layer["rebalanced"][4] < by_layer["rebalanced"][0]
+    assert by_layer["classification"][4] == max(by_layer["classification"])

@@ -1,5 +1,6 @@
 """Held-out figures: by hand, beside scikit-image, and against raw accuracy in one pass."""
 
+import argparse
 import csv
 import gzip
 import io
@@ -19,8 +20,17 @@ from repro.bins import ab_bins
 from repro.color import rgb8_to_lab
 from repro.colorizer import Colorizer, release
 from repro.colorizer.weights import MODELS, WeightsError, save_weights
-from repro.commands.measure import as_csv, open_models, read_names, read_set, warn_of_seen_photographs
+from repro.commands.measure import (
+    as_csv,
+    open_models,
+    random_from,
+    read_names,
+    read_set,
+    sets_of,
+    warn_of_seen_photographs,
+)
 from repro.encoding import densify, soft_encode
+from repro.evaluation import baselines
 from repro.evaluation.choices import PRINTS, changes, compare_choices, faded
 from repro.evaluation.classifiers import Classifier
 from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psnr, steps, summary
@@ -172,6 +182,31 @@ def test_the_command(tmp_path, models, capsys):
     assert "pets: rebalanced measured on 4 photographs" in capsys.readouterr().out
 
 
+def test_random_takes_the_colours_of_a_folder_to_train_on(tmp_path, models):
+    """One red photograph to train on: every random picture has its ab."""
+    import PIL.Image
+
+    place, training = folder_of(tmp_path / "photos"), tmp_path / "to_train_on"
+    (training / "red").mkdir(parents=True)
+    PIL.Image.fromarray(np.full((40, 50, 3), [170, 100, 100], np.uint8)).save(training / "red/1.png")
+    command = ["measure", f"pets={place}", "--models", str(models), "--limit", "3", "--out", str(tmp_path / "f.json")]
+    assert main([*command, "--random-from", str(training)]) == 0
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert record["random_from"] == {"pets": "to_train_on (1)"}
+    from_red = record["held_out"]["pets"]["random"]
+    assert main(command) == 0
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert record["random_from"] == {"pets": "the others of the set"}
+    assert record["held_out"]["pets"]["gray"]["auc"] != from_red["auc"] != record["held_out"]["pets"]["random"]["auc"]
+    (held_out,) = sets_of(argparse.Namespace(sets=[f"pets={place}"], size=None, limit=3))
+    squares, _ = random_from(training, held_out)
+    assert squares.shape == (1, *held_out.photos.shape[1:]) and (squares == [170, 100, 100]).all()
+    expected = HeldOut("pets", held_out.photos, held_out.names).rows(
+        "random", baselines.painted(held_out.photos, np.repeat(squares, 3, 0))
+    )
+    assert summary(expected)["pets"]["random"]["auc"] == pytest.approx(from_red["auc"])
+
+
 def test_a_model_decoded_otherwise_stands_beside_itself(tmp_path, models):
     out = tmp_path / "found.json"
     place = folder_of(tmp_path / "photos")
@@ -196,6 +231,8 @@ def test_steps_by_hand():
         (["pets"], "expected NAME=FOLDER"),
         (["pets=/nowhere"], "is not a folder"),
         (["pets=."], "0 colour photographs"),
+        (["pets=PHOTOS", "--random-from", "/nowhere"], "/nowhere is not a folder"),
+        (["pets=PHOTOS", "--random-from", "."], "--random-from needs the training photographs"),
         (["pets=.", "--models", "/nowhere"], "no weights, NAME.safetensors, in /nowhere"),
         (["pets=.", "--classifier", "nobody"], "names no classifier"),
     ],
@@ -204,6 +241,10 @@ def test_what_cannot_be_measured_is_one_line(arguments, message, models, tmp_pat
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.chdir(empty)
+    if "pets=PHOTOS" in arguments:
+        arguments = [f"pets={folder_of(tmp_path / 'photos', count=3)}", *arguments[1:]]
+        (tmp_path / "photos/cats/broken.jpg").unlink()
+        (tmp_path / "photos/cats/gray.png").unlink()
     known = [] if "--models" in arguments else ["--models", str(models)]
     assert main(["measure", *arguments, *known, "--out", "x.json"]) == 1
     error = capsys.readouterr().err

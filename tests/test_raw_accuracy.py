@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from repro.bins import ab_bins, nearest_bin
+from repro.color import rgb8_to_lab
 from repro.evaluation import baselines
 from repro.evaluation.intervals import jackknife
 from repro.evaluation.raw_accuracy import LIMIT, RawAccuracy, auc, auc_interval, distances
@@ -170,19 +171,58 @@ def test_grays_auc_is_one_minus_the_mean_chroma(bins):
     assert auc(baselines.gray(true), true) == pytest.approx(0.8)
 
 
+def numbered(count, first=0):
+    """Photographs of 2 x 3 pixels, each of one level, by which it is known again."""
+    return np.arange(first, first + count, dtype=np.uint8)[:, None, None, None].repeat(2, 1).repeat(3, 2).repeat(3, 3)
+
+
+@given(st.integers(1, 9), st.integers(0, 30), st.integers(0, 2**32 - 1))
+def test_random_takes_photographs_of_the_training_set_alone(training, count, seed):
+    drawn = baselines.random(numbered(training, first=100), count, seed)
+    assert drawn.shape == (count, 2, 3, 3)
+    assert all(any(np.array_equal(one, photo) for photo in numbered(training, first=100)) for one in drawn)
+    assert np.array_equal(drawn, baselines.random(numbered(training, first=100), count, seed))
+
+
+def test_random_takes_every_training_photograph_about_as_often():
+    """Of 3, in 3,000 draws, each 1,000 times; the deviation is sqrt(3000 x 1/3 x 2/3) = 26."""
+    counts = np.bincount(baselines.random(numbered(3), 3000)[:, 0, 0, 0])
+    assert len(counts) == 3 and np.abs(counts - 1000).max() < 4 * 26
+
+
+def test_a_generator_draws_on_and_a_part_draws_as_the_whole():
+    rng, whole = np.random.default_rng(5), baselines.random(numbered(200), 20, 5)
+    parts = [baselines.random(numbered(200), count, rng) for count in (8, 12)]
+    assert np.array_equal(np.concatenate(parts), whole) and not np.array_equal(parts[0], parts[1][:8])
+
+
+def test_random_colours_by_hand():
+    """A gray of L = 53.6 with the ab of red, (80.1, 67.2) at L = 53.2: lightness is kept, the colour is red's."""
+    red, gray = (np.full((1, 2, 2, 3), level, np.uint8) for level in ([255, 0, 0], [128, 128, 128]))
+    assert np.abs(rgb8_to_lab(baselines.painted(gray, red)) - [53.6, 80.1, 67.2]).max() < 0.5
+    assert np.array_equal(baselines.painted(gray), gray) and np.array_equal(baselines.painted(gray, gray), gray)
+    assert np.abs(rgb8_to_lab(baselines.painted(red)) - [53.2, 0, 0]).max() < 0.5
+
+
+def test_random_needs_training_photographs_of_the_size(unchecked):
+    with pytest.raises(ValueError, match="there are none; hand in at least one"):
+        baselines.random(numbered(0), 3)
+    with pytest.raises(ValueError, match=r"photographs \(2, 2, 3, 3\) as these, got \(2, 2, 2, 3\)"):
+        baselines.painted(numbered(2), numbered(2)[:, :, :2])
+
+
 @pytest.mark.parametrize("count", [2, 3, 10, 101])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_random_takes_every_photograph_once_and_none_its_own(count, seed):
-    true = torch.arange(count).float().view(-1, 1, 1, 1).expand(count, 2, 3, 2)
-    taken = baselines.random(true, seed)[:, 0, 0, 0].long()
-    assert (taken != torch.arange(count)).all()
-    assert torch.equal(taken.sort().values, torch.arange(count))
-    assert torch.equal(baselines.random(true, seed), baselines.random(true, seed))
+def test_others_takes_every_photograph_once_and_none_its_own(count, seed):
+    taken = baselines.others(numbered(count), seed)[:, 0, 0, 0]
+    assert (taken != np.arange(count)).all()
+    assert np.array_equal(np.sort(taken), np.arange(count))
+    assert np.array_equal(baselines.others(numbered(count), seed), baselines.others(numbered(count), seed))
 
 
-def test_random_needs_another_photograph():
+def test_others_needs_another_photograph():
     with pytest.raises(ValueError, match="at least two"):
-        baselines.random(torch.zeros(1, 4, 4, 2))
+        baselines.others(numbered(1))
 
 
 # -- how sure -------------------------------------------------------------------------------------------------------

@@ -85,6 +85,17 @@ def test_recolourings_keep_lightness_and_gray_has_no_colour(bins, tiny_network):
     assert not np.array_equal(made["random"], photos)
 
 
+def test_random_recolourings_have_the_colours_of_training_photographs():
+    """Of one red and one blue photograph to train on; without them, of the others of the set, here all green."""
+    plain = lambda rgb, count: np.full((count, 4, 4, 3), rgb, np.uint8)
+    training = np.concatenate([plain([170, 100, 100], 1), plain([100, 100, 170], 1)])
+    photos = plain([90, 130, 90], 30)
+    made = semantic.recolourings(photos, {}, 0, training)["random"].reshape(30, -1, 3)[:, 0].astype(int)
+    reds, blues = made[:, 0] > made[:, 2] + 40, made[:, 2] > made[:, 0] + 40
+    assert reds.any() and blues.any() and (reds | blues).all()
+    assert np.abs(semantic.recolourings(photos, {}, 0)["random"].astype(int) - photos).max() <= 1
+
+
 # ---- what is taken for what ----
 
 

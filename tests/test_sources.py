@@ -194,6 +194,29 @@ def test_held_out_photographs_are_drawn_from_the_other_folder(tmp_path, per_clas
     assert len(FolderSource(tmp_path, held_out=held_out).items("val")) == sum(per_class.values())
 
 
+@pytest.mark.parametrize(("held_out", "val", "test"), [(4, 4, 4), (100, 6, 10)])
+def test_imagenets_first_ten_thousand_validate_and_later_ones_test(tmp_path, held_out, val, test):
+    """As the paper has it; here 6 of the first 10,000 and 10 later ones, in two classes by turns."""
+    numbers = [1, 7, 500, 9_998, 9_999, 10_000, *range(10_001, 10_010), 50_000]
+    files = {f"val/{'ab'[n % 2]}/ILSVRC2012_val_{n:08d}.JPEG": n for n in numbers}
+    write(tmp_path, files | {f"train/{kind}/{place}.png": place for place, kind in enumerate("ab")})
+    source = FolderSource(tmp_path, held_out=held_out)
+    found = {
+        split: [int(name[-13:-5]) for name in names]
+        for split, names in names_by_split(source).items()
+        if split != "train"
+    }
+    assert len(found["val"]) == val and max(found["val"]) <= 10_000
+    assert len(found["test"]) == test and min(found["test"]) > 10_000
+    assert np.bincount([item.label for item in source.items("test")]).tolist() == [test // 2] * 2
+    early = write(
+        tmp_path / "early", {f"val/a/ILSVRC2012_val_{n:08d}.JPEG": n for n in range(1, 9)} | {"train/a/1.png": 0}
+    )
+    assert [len(names) for names in names_by_split(FolderSource(early, held_out=9)).values()] == [1, 4, 4], (
+        "none is later"
+    )
+
+
 def test_no_copy_is_held_out_twice_or_trained_on(tmp_path):
     imagenet_like(tmp_path, {"a": 10, "b": 10})
     write(tmp_path, {f"val/b/copy{number}.png": 1000 + number for number in range(8)})  # of class a's

@@ -104,7 +104,18 @@ def test_pictures_of_the_right_size_are_kept_exactly(study, truth):
     load = lambda picture: np.asarray(Image.open(study.folder / "pictures" / f"{picture}.png"))
     assert np.array_equal(load(photo.truth), truth[7])
     assert np.array_equal(load(photo.methods["pale"]), recolored(truth)["pale"][7])
-    assert np.array_equal(load(photo.random), random_colors(truth, 0)[7])
+    assert np.array_equal(load(photo.random), random_colors(truth)[7])
+
+
+def test_catch_trials_may_have_the_colours_of_training_photographs(truth, tmp_path):
+    """Of one training photograph, pure red: on gray it is red everywhere, where each other's colours are gray."""
+    gray = np.repeat(np.arange(60, 72, dtype=np.uint8), 32 * 32 * 3).reshape(12, 32, 32, 3)
+    red = np.full((1, 32, 32, 3), [170, 60, 60], np.uint8)
+    fakes = random_colors(gray, red)
+    assert (fakes[..., 0] > fakes[..., 1] + 50).all() and np.array_equal(random_colors(gray), gray)
+    study = build_study(tmp_path / "study", gray, {"pale": gray}, fakes, practice=2, pairs=10, size=32)
+    shown = np.asarray(Image.open(study.folder / "pictures" / f"{study.photographs[3].random}.png"))
+    assert np.array_equal(shown, fakes[3])
 
 
 def test_the_fingerprint_is_that_of_pixels_and_settings(truth, tmp_path):

@@ -35,6 +35,11 @@ def add(commands):
     command.add_argument("--size", type=int, metavar="PIXELS", help="of the squares; default: the shortest short side")
     command.add_argument("--limit", type=int, metavar="N", help="photographs of each set, at most")
     command.add_argument("--names", metavar="FILE", help="of the photographs that count, a name on each line")
+    command.add_argument(
+        "--random-from",
+        metavar="FOLDER",
+        help="training photographs, whose colours the row random takes, as in the paper; default: each set's others",
+    )
     instead = command.add_mutually_exclusive_group()
     instead.add_argument("--scan-temperature", action="store_true", help="measure the temperature, not the pictures")
     instead.add_argument("--choices", action="store_true", help="measure each model with one option changed at a time")
@@ -51,7 +56,7 @@ def measure_models(options):
     from repro.evaluation.held_out import measure
     from repro.evaluation.temperature import scan_temperature
 
-    out, rows, found, photographs = Path(options.out), [], {}, {}
+    out, rows, found, photographs, drawn_from = Path(options.out), [], {}, {}, {}
     report = lambda line: print(line, flush=True)
     try:
         models = open_models(options.models)
@@ -66,16 +71,17 @@ def measure_models(options):
             elif options.choices:
                 found[held_out.name] = compare_choices(held_out, models, report)
             else:
-                rows += measure(held_out, models, classifiers, report)
+                training, drawn_from[held_out.name] = random_from(options.random_from, held_out)
+                rows += measure(held_out, models, classifiers, report, training=training)
     except (SourceError, ClassifierError, WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
     section = {"temperature": found} if options.scan_temperature else {"choices": found}
-    write_record(out, models, photographs, rows, section)
+    write_record(out, models, photographs, rows, {"random_from": drawn_from} if rows else section)
     return 0
 
 
 def write_record(out, models, photographs, rows, section):
-    """Write what was measured: `rows` of `measure`, else another `section` of the record; results/ is quoted anew."""
+    """Write what was measured: `rows` of `measure`, and a `section` of the record; results/ is quoted anew."""
     from repro import paths
     from repro.evaluation.held_out import RECORDED_AS, differences, summary
     from repro.files import write_atomically
@@ -85,7 +91,7 @@ def write_record(out, models, photographs, rows, section):
     record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
     record["photographs"] = {name: len(names) for name, names in photographs.items()}
     if rows:
-        section = {"intervals": RECORDED_AS, "held_out": summary(rows), "differences": differences(rows)}
+        section |= {"intervals": RECORDED_AS, "held_out": summary(rows), "differences": differences(rows)}
     record |= section
     write_atomically(out, as_json(record))
     if rows:
@@ -175,29 +181,57 @@ def read_set(name, folder, size=None, limit=None, names=None):
     limit: photographs at most, spread evenly over the classes.  names: of those that count (`read_names`).
     Raises SourceError if none can be used.
     """
-    import numpy as np
-
-    from repro.datasets.finding import find_photos
     from repro.datasets.folder import SourceError
-    from repro.datasets.photographs import center_square
-    from repro.datasets.sources import Item
     from repro.evaluation.held_out import HeldOut
 
     folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        raise SourceError(f"{folder} is not a folder; give the folder that holds the photographs")
-    classes = sorted({path.parent.name for path in find_photos(folder) if path.parent != folder})
-    label_of = {name: index for index, name in enumerate(classes)}
-    items = [
-        Item(path.relative_to(folder).as_posix(), label_of.get(path.parent.name, -1)) for path in find_photos(folder)
-    ]
+    items, classes = items_in(folder)
     items = items if names is None else _named(items, names, folder)
     photos, kept = colour_photographs(folder, items, limit)
     if len(kept) < 2:
         raise SourceError(f"{len(kept)} colour photographs in {folder}; at least two are needed")
-    size = size or min(min(photo.shape[:2]) for photo in photos)
-    squares = np.stack([center_square(photo, size) for photo in photos])
+    squares = squares_of(photos, size or min(min(photo.shape[:2]) for photo in photos))
     return HeldOut(name, squares, [item.name for item in kept], [item.label for item in kept], classes)
+
+
+def random_from(folder, held_out):
+    """(photographs of a training set, what a record says of them); (None, ...) for no folder.
+
+    As many as the set has, spread evenly over the folder's classes, cut to the set's size.  Raises SourceError where
+    the folder has no colour photograph.
+    """
+    from repro.datasets.folder import SourceError
+
+    if folder is None:
+        return None, "the others of the set"
+    folder = Path(folder).expanduser()
+    photos, kept = colour_photographs(folder, items_in(folder)[0], len(held_out.names))
+    if not kept:
+        raise SourceError(f"0 colour photographs in {folder}; --random-from needs the training photographs")
+    return squares_of(photos, held_out.photos.shape[1]), f"{folder.resolve().name} ({len(kept):,})"
+
+
+def items_in(folder):
+    """(the photographs in a folder as a list of Item, the names of its classes).  Raises SourceError for no folder."""
+    from repro.datasets.finding import find_photos
+    from repro.datasets.folder import Item, SourceError
+
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder; give the folder that holds the photographs")
+    found = find_photos(folder)
+    classes = sorted({path.parent.name for path in found if path.parent != folder})
+    label_of = {name: index for index, name in enumerate(classes)}
+    items = [Item(path.relative_to(folder).as_posix(), label_of.get(path.parent.name, -1)) for path in found]
+    return items, classes
+
+
+def squares_of(photos, size):
+    """The central squares of photographs, uint8 (N, size, size, 3)."""
+    import numpy as np
+
+    from repro.datasets.photographs import center_square
+
+    return np.stack([center_square(photo, size) for photo in photos])
 
 
 def colour_photographs(folder, items, limit):

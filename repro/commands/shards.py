@@ -22,7 +22,8 @@ def add(commands):
         type=int,
         default=10000,
         metavar="N",
-        help="to validate and to test on, each, drawn from the one folder beside train/; default 10000",
+        help="to validate and to test on, each, drawn from the one folder beside train/ (of ImageNet's val/ its first "
+        "10,000 and later ones); default 10000",
     )
     command.add_argument("--quality", type=int, default=90, help="of the JPEGs, 1..100; default 90")
     command.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")

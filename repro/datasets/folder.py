@@ -1,6 +1,7 @@
 """The interface of every source, and the source for a folder of your own photographs."""
 
 import hashlib
+import re
 import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
@@ -19,6 +20,7 @@ _VAL_OF_TRAIN = 0.05  # carved out of train/ where a folder brings no third spli
 _TRAIN, _TRAIN_AND_VAL = 0.8, 0.9  # of a folder that brings no splits: 80 % train, 10 % val, 10 % test
 _FEWEST = 4  # photographs of val and of test by that rule: with fewer, page 08's study has nothing to ask
 _SMALL = 20  # photographs: a smaller folder cannot spare so many
+_VALIDATING = 10_000  # of ImageNet's validation photographs, ILSVRC2012_val_00000001 and so on, the first: the paper's
 
 
 class SourceError(Exception):
@@ -100,6 +102,7 @@ class FolderSource(Source):
 
     held_out=N changes the second row, to the paper's use of ImageNet: all of train/ is train, and val and test
     are drawn from the other folder, N photographs each or half of it, with the classes as even as they can be.
+    Of ImageNet's validation photographs, known by their names, the first 10,000 are val and later ones test, N each.
     Files of the same bytes never stand in two splits: by hash they go together, and with given folders the
     copies are dropped from train (or val), so that test keeps its photograph.  .duplicates: how many were
     dropped. find_duplicates=False skips that comparison, which reads a little of every file whose size is not
@@ -175,7 +178,8 @@ class FolderSource(Source):
         unlike = {self._original[name]: name for name in sorted(names, reverse=True)}.values()
         self.duplicates += len(names) - len(unlike)
         ordered = sorted((self._class_of(name) or "", unit_hash(f"held out {name}"), name) for name in unlike)
-        return [sorted(_in_turns(ordered[half::2])[:count]) for half in (0, 1)]
+        halves = _as_the_paper(ordered) or (ordered[::2], ordered[1::2])
+        return [sorted(_in_turns(half)[:count]) for half in halves]
 
     def _drop_copies(self, by_split):
         """Of photographs in several splits, test keeps its own, then val."""
@@ -197,6 +201,17 @@ class FolderSource(Source):
     def _class_of(self, name):
         parts = name.split("/")
         return parts[self._depth] if len(parts) > self._depth + 1 else None
+
+
+def _as_the_paper(ordered):
+    """Of (..., name) those to validate and those to test on; None unless all are ImageNet's and there are both."""
+    numbers = [re.match(r"ILSVRC2012_val_(\d{8})", name.rpartition("/")[2]) for *_, name in ordered]
+    if not all(numbers):
+        return None
+    halves = [], []
+    for one, number in zip(ordered, numbers, strict=True):
+        halves[int(number[1]) > _VALIDATING].append(one)
+    return halves if all(halves) else None
 
 
 def _in_turns(ordered):

@@ -130,13 +130,13 @@ class HeldOut:
         return answers.rank == 0, answers.among == 0
 
 
-def measure(held_out, models, classifiers=(), report=print, seed=0):
-    """Rows (a list of dicts) of every method on a `HeldOut`: gray, random and each of {name: Colorizer}.
+def measure(held_out, models, classifiers=(), report=print, seed=0, training=None):
+    """Rows (a list of dicts) of every method on a `HeldOut`: truth, gray, random and each of {name: Colorizer}.
 
-    With classifiers, the true colours are a row too.
+    training: photographs whose colours random takes, of the set's size; None: the others of the set.
     """
     rows = []
-    for method, colored in recolourings(held_out.photos, models, seed).items():
+    for method, colored in recolourings(held_out.photos, models, seed, training).items():
         found = held_out.rows(method, colored)
         for classifier in classifiers:
             answers = held_out.asked(classifier, colored)
@@ -151,7 +151,7 @@ def measure(held_out, models, classifiers=(), report=print, seed=0):
 
 
 def summary(rows, seed=0):
-    """{set: {method: {figure: {mean, error, low, high}}}} of rows, with bootstrap intervals over photographs.
+    """{set: {method: {figure: {mean, error, low, high}}}} of rows, with intervals over photographs (`RECORDED_AS`).
 
     The two AuC figures are means over the set's pixels and colours, the others over its photographs.
     """

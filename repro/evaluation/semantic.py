@@ -174,15 +174,18 @@ def telling_cases(
 
 
 def recolourings(
-    photos: UInt8[np.ndarray, "n h w 3"], models: dict, seed: int = 0
+    photos: UInt8[np.ndarray, "n h w 3"], models: dict, seed=0, training: UInt8[np.ndarray, "m h w 3"] | None = None
 ) -> dict[str, UInt8[np.ndarray, "n h w 3"]]:
     """The same photographs as truth, gray, random and as every model colours them.
 
-    models: {name: Colorizer}.  Random is each photograph's lightness with another one's colours.
+    models: {name: Colorizer}.  training: photographs of the training set and of the same size; random is each
+    photograph's lightness with the colours of one drawn from them, as in the paper.  Without them the others of the
+    set serve.  seed: of that draw, as of `baselines.random`.
     """
+    other = baselines.others(photos, seed) if training is None else baselines.random(training, len(photos), seed)
     made = {
         "truth": np.asarray(photos),
         "gray": baselines.painted(photos),
-        "random": baselines.painted(photos, baselines.random, seed=seed),
+        "random": baselines.painted(photos, other),
     }
     return made | {name: np.stack([model.colorize(photo) for photo in photos]) for name, model in models.items()}

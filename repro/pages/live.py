@@ -162,7 +162,9 @@ def _raw_accuracy(parameters):
     models, photos = shown(parameters)
     lightness, true_ab = to_example(photos)
     temperature = parameters.get("temperature", 0.38)
-    predictions = {"gray": baselines.gray(true_ab), "random": baselines.random(true_ab, parameters.get("seed", 0))}
+    training = prepared_photographs("train", parameters.get("pipeline", False)).photos
+    other = baselines.random(training, len(photos), parameters.get("seed", 0))[:, : photos.shape[1], : photos.shape[2]]
+    predictions = {"gray": baselines.gray(true_ab), "random": to_example(other)[1]}
     for name, model in models.items():
         predictions[name] = model.decode(model.predict(lightness), None, temperature).permute(0, 2, 3, 1)
     return {"photos": photos, "distances": {name: distances(ab, true_ab).numpy() for name, ab in predictions.items()}}

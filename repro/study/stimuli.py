@@ -1,9 +1,9 @@
 """The study's pictures on disk: every photograph, its recolourings, and one with another photograph's colours.
 
 Method (paper, section 3.1, perceptual realism): pairs of 256 x 256 pictures, the photograph and a recolouring of it; 10
-practice pairs, then 40, of which a tenth are catch trials against random colours. Nothing but the pixels may tell which
-is which, so every file has a random name, the same header and the same length: PNG with its data stored, not compressed
-(a recolouring is smoother and would compress better).
+practice pairs, then 40, of which a tenth are catch trials against the colours of a random training photograph. Nothing
+but the pixels may tell which is which, so every file has a random name, the same header and the same length: PNG with
+its data stored, not compressed (a recolouring is smoother and would compress better).
 """
 
 import hashlib
@@ -33,7 +33,8 @@ def build_study(
     """Write a study folder and return its Study; an earlier study there is replaced.
 
     truth: (N, S, S, 3) uint8 photographs.  methods: {name: (N, S, S, 3) uint8}, their recolourings.
-    random: (N, S, S, 3) uint8, the photographs' lightness with other colours; None: `random_colors(truth)`.
+    random: (N, S, S, 3) uint8, the photographs' lightness with the colours of random training photographs; None: with
+    each other's, where there is no training set.
     names: N different strings; None: numbers.  practice, pairs: pairs for a rater; a tenth of `pairs` are
     catch trials.  display_ms: how long each picture is shown.  size: side of the pictures, pixels; all are
     resized alike (Lanczos).  seed: of the files' random names.  report: is told, in a line, where there are
@@ -43,7 +44,7 @@ def build_study(
     """
     if not methods or {"truth", "random"} & set(methods):
         raise ValueError('methods must name at least one recolouring, none of them "truth" or "random"')
-    random = random_colors(truth, seed) if random is None else random
+    random = random_colors(truth, seed=seed) if random is None else random
     names = [f"{number:05d}" for number in range(len(truth))] if names is None else [str(n) for n in names]
     _check(truth, {**methods, "random": random}, names, practice, pairs, display_ms)
     counts = _counts(len(truth), practice, pairs, report)
@@ -84,12 +85,15 @@ def _write_manifest(folder, manifest, hashes):
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
-def random_colors(truth, seed=0):
-    """The photographs with each other's colours: the baseline of catch trials (paper, section 3.1).
+def random_colors(truth, training=None, seed=0):
+    """The photographs with random colours: the fakes of catch trials (paper, section 3.1).
 
-    truth: (N, H, W, 3) uint8, N > 1.  Returns the same shape: own lightness, another photograph's ab.
+    truth: (N, H, W, 3) uint8.  training: (M, H, W, 3) uint8 photographs of the training set, M > 0, whose colours are
+    taken, as in the paper; None: each other's, where there is no training set and N > 1.  Returns the shape of truth:
+    own lightness, another photograph's ab.
     """
-    return baselines.painted(truth, baselines.random, seed=seed)
+    other = baselines.others(truth, seed) if training is None else baselines.random(training, len(truth), seed)
+    return baselines.painted(truth, other)
 
 
 def color_difference(rgb8, other_rgb8):
