@@ -1,7 +1,5 @@
 """What `python -m repro measure` with --choices and with --scan-temperature, and `probe`, found, as tables."""
 
-from repro.pages.evidence import of_ablations
-
 FIGURES = {"auc": "AuC", "auc_rebalanced": "rebalanced AuC", "psnr": "PSNR (dB)", "colorfulness": "colourfulness"}
 SHOWN = "0.38", "1"  # the paper's temperature and Caffe's, and the PyTorch release's
 
@@ -111,6 +109,8 @@ TRIED = (  # of results/ablations.json: a choice, what it is compared with, and 
 
 def ablations_table(results):
     """What single choices are worth, each training beside that without the choice, as Markdown."""
+    from repro.pages.evidence import of_ablations  # classifiers and more, which the pages that keep numbers do without
+
     lines = ["| choice | against | training | AuC | rebalanced AuC |", "|---|---|---|---|---|"]
     for one, other, choice, against in TRIED:
         found = of_ablations([(one, other)])
