@@ -7,15 +7,13 @@ their own, beta-distributed about the paper's 32.3 %, and answers 36 pairs.
 """
 
 import argparse
-import json
-from datetime import date
 
 import numpy as np
 
 from repro.evaluation.intervals import bootstrap
 from repro.evaluation.raw_accuracy import LIMIT, auc_interval
 from repro.files import write_atomically
-from repro.pages.records import hardware
+from repro.pages.records import as_json, run_description
 from repro.study.statistics import _interval
 
 COLOURS, PIXELS, POPULATION = 313, 256, 5000
@@ -110,8 +108,7 @@ def main(arguments=None):
             width = f", mean width {100 * values['mean_width']:.2f} points" if "mean_width" in values else ""
             print(f"{what}: {name} covers {values['covers']:.3f} where .95 is promised{width}")
     if chosen.json:
-        record = {"date": date.today().isoformat(), "hardware": hardware(), "coverage": found}
-        write_atomically(chosen.json, (json.dumps(record, indent=1) + "\n").encode())
+        write_atomically(chosen.json, as_json({"run": run_description(0), "coverage": found}))
 
 
 if __name__ == "__main__":

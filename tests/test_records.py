@@ -34,6 +34,21 @@ def test_figures_that_documents_quote_are_of_the_models_that_come_along():
             )
 
 
+def test_the_intervals_that_are_used_cover_what_they_promise():
+    """As simulated: .95 less three standard errors of 300 trials; the bootstrap over few people does not."""
+    simulated = json.loads((paths.ROOT / "results/coverage.json").read_text())["coverage"]
+    used = [
+        values["covers"]
+        for kinds in simulated.values()
+        for kind, values in kinds.items()
+        if kind not in ("percentile bootstrap", "rebalanced AuC, weights held fixed")
+    ]
+    assert len(used) == 12 and min(used) > 0.95 - 3 * (0.05 * 0.95 / 300) ** 0.5
+    assert simulated["3 raters"]["percentile bootstrap"]["covers"] < 0.85
+    header, _, first, *_ = records.quote_results("<!-- results/coverage.json -->\n<!-- end -->").splitlines()[1:]
+    assert header.count("|") == first.count("|") == 8
+
+
 def test_the_table_of_held_out_photographs(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     interval = {"mean": 0.876, "error": 0.01, "low": 0.86, "high": 0.90}

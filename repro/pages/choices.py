@@ -96,6 +96,18 @@ def probes_table(results):
     return "\n".join([first, "|---" * len(header) + "|", *others, "", note])
 
 
+def coverage_table(results):
+    """How often intervals held what they are intervals of, in a simulation, as Markdown; a row for each kind."""
+    sizes = results["coverage"]
+    kinds = list(dict.fromkeys(kind for found in sizes.values() for kind in found))
+    lines = [f"| interval | {' | '.join(sizes)} |", "|---" * (1 + len(sizes)) + "|"]
+    for kind in kinds:
+        cells = (f"{found[kind]['covers']:.3f}" if kind in found else "" for found in sizes.values())
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    note = "The share of simulated samples whose 95 % interval holds the true figure (`python -m benchmarks.coverage`)."
+    return "\n".join([*lines, "", f"{note} {results['run']['date']}."])
+
+
 TRIED = (  # of results/ablations.json: a choice, what it is compared with, and both in words
     ("rebalanced", "classification", "rebalancing, the paper's lambda of .5", "classification"),
     ("lambda_0", "classification", "rebalancing, lambda 0", "classification"),

@@ -12,7 +12,14 @@ from repro import paths
 from repro.colorizer.weights import PRETRAINED
 from repro.evaluation.paired import FAILS
 from repro.files import write_atomically
-from repro.pages.choices import FIGURES, ablations_table, choices_table, probes_table, temperature_table
+from repro.pages.choices import (
+    FIGURES,
+    ablations_table,
+    choices_table,
+    coverage_table,
+    probes_table,
+    temperature_table,
+)
 from repro.pages.hints import hints_table
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
@@ -124,6 +131,8 @@ def _quoted(record, in_short):
         return choices_table(record)
     if "layers" in record:
         return probes_table(record)
+    if "coverage" in record:
+        return coverage_table(record)
     if "models" in record and "recipe" in record:
         return ablations_table(record)
     return held_out_table(record) if "held_out" in record else markdown_table(record)
