@@ -37,7 +37,7 @@ from repro.evaluation.held_out import HeldOut, ab_of, colorfulness, measure, psn
 from repro.evaluation.raw_accuracy import RawAccuracy
 from repro.evaluation.temperature import divergence, scan_temperature
 from repro.objectives import Objective
-from repro.pages.choices import choices_table, probes_table, temperature_table
+from repro.pages.tables import choices_table, probes_table, temperature_table
 
 
 def pictures(count=4, size=12, seed=0):
@@ -474,6 +474,7 @@ def test_probes_as_a_command(classes, models, tmp_path, capsys):
         (["a={lone}"], "train and val must hold the same classes"),
         (["a={classes}", "--models", "encoder"], "encoder is of network encoder"),
         (["a={classes}", "--models", "/nowhere"], "no weights"),
+        (["a={classes}", "--models", "{models}", "--models", "classification"], "of one width"),
     ],
 )
 def test_what_cannot_be_probed_is_one_line(arguments, message, classes, models, tmp_path, capsys):
@@ -481,7 +482,8 @@ def test_what_cannot_be_probed_is_one_line(arguments, message, classes, models, 
     (tmp_path / "lone/val").mkdir()
     (tmp_path / "lone/val/across").symlink_to(classes / "val/across")
     known = [] if "--models" in arguments else ["--models", str(models)]
-    given = [word.format(classes=classes, lone=tmp_path / "lone") for word in arguments]
+    places = {"classes": classes, "lone": tmp_path / "lone", "models": models}
+    given = [word.format(**places) for word in arguments]
     assert main(["probe", *given, *known, "--out", str(tmp_path / "x.json")]) == 1
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1 and not (tmp_path / "x.json").exists()

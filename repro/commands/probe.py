@@ -51,6 +51,11 @@ def probe_models(options):
                 raise ValueError(
                     f"{name} is of network {model.network.kind}; layers are compared of the paper's network"
                 )
+        widths = {model.network.width for model in models.values()}
+        if len(widths) > 1:
+            raise ValueError(
+                f"the models must be of one width, as the untrained starts beside them; got {sorted(widths)}"
+            )
         for given in options.sets:
             name, _, folder = given.partition("=")
             found[name] = _probed(name, folder, models, options)

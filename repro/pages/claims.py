@@ -14,11 +14,11 @@ VIVID = 0.1  # of the truth's colourfulness: as colourful as the truth
 RULE = (
     "A claim says in which range a difference lies: above 0 for “ahead of”, within a point of AuC for “level”, within "
     "10 % of the truth's for “as colourful as”, above a point of AuC for “needed” (compare what classification gains "
-    "over gray). It holds if the whole 95 % interval "
-    "lies in that range, does not hold if none of it does, and is not distinguishable otherwise. With several "
-    "intervals all must hold, and one that does not refutes the claim. Not tested: no interval was measured. The "
-    "verdict is that of the photographs; where these say nothing, that of the painted world, and it says so. Intervals "
-    "are of other photographs, not of other trainings: each model was trained once, for single choices once or twice."
+    "over gray). It holds if the whole 95 % interval lies in that range, does not hold if none of it does, and is not "
+    "distinguishable otherwise. With several intervals all must hold, and one that does not refutes the claim. Not "
+    "tested: no interval was measured. The verdict is that of the photographs; where these say nothing, that of the "
+    "painted world, and it says so. Intervals are of other photographs, not of other trainings: each model was trained "
+    "once, for single choices once or twice."
 )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from repro.pages.outcomes import winner
 from repro.pages.show import new_figure
+from repro.pages.tables import markdown
 
 FIGURES = {"auc": ("AuC (%)", 100), "auc_rebalanced": ("rebalanced AuC (%)", 100), "psnr": ("PSNR (dB)", 1)}
 
@@ -66,8 +67,7 @@ def hints_table(results):
     """The tables as Markdown, with what was measured."""
     run, lines = results["run"], []
     for header, rows in (hints_rows(results), hints_leads(results)):
-        first, *others = (f"| {' | '.join(row)} |" for row in (header, *rows))
-        lines += [first, "|---" * len(header) + "|", *others, ""]
+        lines += [markdown(header, rows), ""]
     side = results["patch_pixels"]
     note = (
         "± half of the 95 % interval over photographs. The second table: how far the network is ahead on the same "

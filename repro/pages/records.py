@@ -12,15 +12,16 @@ from repro import paths
 from repro.colorizer.weights import PRETRAINED
 from repro.evaluation.paired import FAILS
 from repro.files import write_atomically
-from repro.pages.choices import (
+from repro.pages.hints import hints_table
+from repro.pages.tables import (
     FIGURES,
     ablations_table,
     choices_table,
     coverage_table,
+    markdown,
     probes_table,
     temperature_table,
 )
-from repro.pages.hints import hints_table
 
 DOCUMENTS = paths.ROOT / "README.md", PRETRAINED / "MODEL_CARD.md"  # that quote results/
 
@@ -195,8 +196,7 @@ def held_out_table(results):
     for section in ("held_out", "differences"):
         header, rows = held_out_rows(results, section)
         if rows:
-            first, *others = (f"| {' | '.join(cell or '' for cell in row)} |" for row in (header, *rows))
-            lines += [first, "|---" * len(header) + "|", *others, ""]
+            lines += [markdown(header, rows), ""]
     lines.append(
         "Per cent, ± half of the 95 % interval over photographs; of differences the whole interval, both methods drawn "
         "together. Rebalanced AuC falls with the number of photographs, so compare it within one collection only. "
@@ -244,14 +244,12 @@ def claims_in_short(found):
 
 def claims_table(found):
     """The table of claims as Markdown, with its rule."""
-    header, rows = claims_rows(found)
-    first, *others = (f"| {' | '.join(cell or '' for cell in row)} |" for row in (header, *rows))
     note = (
         "Differences in points (of AuC, of top-1), or in per cent of the truth's colourfulness, with 95 % intervals. "
         "Colourfulness is mean chroma in the painted world and Hasler and Suesstrunk's measure on photographs. "
         "An empty cell: not measured."
     )
-    return "\n".join([first, "|---" * len(header) + "|", *others, "", f"{note} {found['rule']}"])
+    return f"{markdown(*claims_rows(found))}\n\n{note} {found['rule']}"
 
 
 # ---- a run ----

@@ -1,7 +1,13 @@
-"""What `python -m repro measure` with --choices and with --scan-temperature, and `probe`, found, as tables."""
+"""Records under results/ as Markdown tables: temperatures, choices at test time, probes, coverage, single choices."""
 
 FIGURES = {"auc": "AuC", "auc_rebalanced": "rebalanced AuC", "psnr": "PSNR (dB)", "colorfulness": "colourfulness"}
 SHOWN = "0.38", "1"  # the paper's temperature and Caffe's, and the PyTorch release's
+
+
+def markdown(header, rows):
+    """A table as Markdown: column titles, and rows of cells as texts; None is an empty cell."""
+    lines = [f"| {' | '.join(cell or '' for cell in row)} |" for row in (header, *rows)]
+    return "\n".join([lines[0], "|---" * len(header) + "|", *lines[1:]])
 
 
 def temperature_rows(results):
@@ -9,14 +15,7 @@ def temperature_rows(results):
 
     KL in nats a pixel, AuC in per cent, ± half of the 95 % interval.
     """
-    header = [
-        "photographs",
-        "model",
-        "T of the lowest KL",
-        "lowest KL",
-        "KL of the mean colours",
-        "at T = 1 above it",
-    ]
+    header = ["photographs", "model", "T of the lowest KL", "lowest KL", "KL of the mean colours", "T = 1 less that"]
     header += [f"{figure} at T = {t}" for figure in ("KL", "AuC", "rebalanced AuC") for t in SHOWN]
     rows = [
         [
@@ -43,7 +42,6 @@ def _cell(found, figure):
 def temperature_table(results):
     """The same as Markdown."""
     header, rows = temperature_rows(results)
-    first, *others = (f"| {' | '.join(row)} |" for row in (header, *rows))
     run = results["run"]
     note = (
         "KL: the divergence of the predicted shares from soft targets of 10 neighbours, nats a pixel; the mean colours "
@@ -51,7 +49,7 @@ def temperature_table(results):
         "network is shown. ± is half of the 95 % interval over photographs. "
         f"Measured {run['date']} on {run['hardware']}; torch {run['torch']}."
     )
-    return "\n".join([first, "|---" * len(header) + "|", *others, "", note])
+    return f"{markdown(header, rows)}\n\n{note}"
 
 
 def choices_table(results):
@@ -64,14 +62,13 @@ def choices_table(results):
             rows += [
                 ["", what, *_figures(lead, "{0:+.1f} [{1:+.1f}, {2:+.1f}]")] for what, lead in found["changes"].items()
             ]
-    first, *others = (f"| {' | '.join(row)} |" for row in (header, *rows))
     run, number = results["run"], ", ".join(f"{count:,}" for count in results["photographs"].values())
     note = (
         f"Of {number} validation photographs; AuC in per cent. A change's cells are its figure less the model's as it "
         "comes along, on the same photographs, with the 95 % interval. "
         f"Measured {run['date']} on {run['hardware']}; torch {run['torch']}."
     )
-    return "\n".join([first, "|---" * len(header) + "|", *others, "", note])
+    return f"{markdown(header, rows)}\n\n{note}"
 
 
 def probes_table(results):
@@ -86,26 +83,25 @@ def probes_table(results):
             where = f"{collection} ({probed['test_photographs']:,} of {probed['classes']} classes)"
             rows.append([where, name, *(f"{100 * value:.1f}" for value in layers), best])
     header = ["photographs", "network", *(f"conv{number}" for number in range(1, len(rows[0]) - 2)), "best layer"]
-    first, *others = (f"| {' | '.join(row)} |" for row in (header, *rows))
     run, one = results["run"], next(iter(results["layers"].values()))
     note = (
         f"Top-1, per cent, of photographs that no model has seen; means of {one['seeds']} draws of {one['draw']:,} to "
         "learn from. The best layer is chosen on other photographs than it is tested on; its 95 % interval is of other "
         f"draws and other photographs. Measured {run['date']} on {run['hardware']}; torch {run['torch']}."
     )
-    return "\n".join([first, "|---" * len(header) + "|", *others, "", note])
+    return f"{markdown(header, rows)}\n\n{note}"
 
 
 def coverage_table(results):
     """How often intervals held what they are intervals of, in a simulation, as Markdown; a row for each kind."""
     sizes = results["coverage"]
     kinds = list(dict.fromkeys(kind for found in sizes.values() for kind in found))
-    lines = [f"| interval | {' | '.join(sizes)} |", "|---" * (1 + len(sizes)) + "|"]
-    for kind in kinds:
-        cells = (f"{found[kind]['covers']:.3f}" if kind in found else "" for found in sizes.values())
-        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    rows = [
+        [kind, *(f"{found[kind]['covers']:.3f}" if kind in found else None for found in sizes.values())]
+        for kind in kinds
+    ]
     note = "The share of simulated samples whose 95 % interval holds the true figure (`python -m benchmarks.coverage`)."
-    return "\n".join([*lines, "", f"{note} {results['run']['date']}."])
+    return f"{markdown(['interval', *sizes], rows)}\n\n{note} {results['run']['date']}."
 
 
 TRIED = (  # of results/ablations.json: a choice, what it is compared with, and both in words
@@ -123,7 +119,7 @@ def ablations_table(results):
     """What single choices are worth, each training beside that without the choice, as Markdown."""
     from repro.pages.evidence import of_ablations  # classifiers and more, which the pages that keep numbers do without
 
-    lines = ["| choice | against | training | AuC | rebalanced AuC |", "|---|---|---|---|---|"]
+    rows = []
     for one, other, choice, against in TRIED:
         found = of_ablations([(one, other)])
         for where in dict.fromkeys(lead.where for lead in found):
@@ -132,13 +128,13 @@ def ablations_table(results):
                 for lead in found
                 if lead.where == where
             ]
-            lines.append(f"| {choice} | {against} | {where} | {' | '.join(cells)} |")
+            rows.append([choice, against, where, *cells])
     note = (
         "Points of AuC with 95 % intervals over photographs, by bootstrap; not paired: from two differences, which "
         f"makes the interval too wide. {results['trained_on']}; measured on {results['measured_on']}. "
         f"{results['date']}, {results['hardware']}."
     )
-    return "\n".join([*lines, "", note])
+    return f"{markdown(['choice', 'against', 'training', 'AuC', 'rebalanced AuC'], rows)}\n\n{note}"
 
 
 def _figures(found, form):
