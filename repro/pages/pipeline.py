@@ -19,7 +19,7 @@ from repro.kinds import SettingsError
 ONLY_DRAW = (
     *(
         f"pages.{name}"
-        for name in "figures show widgets colours designed photographs learning outcomes choices hints repaint".split()
+        for name in "figures show widgets colours designed photographs learning outcomes tables hints repaint".split()
     ),
     "training.plan",
 )  # and so leave the numbers of a page as they are
