@@ -1,15 +1,17 @@
 """python -m benchmarks.coverage [--json FILE]: how often the 95 % intervals hold what they are intervals of.
 
 Photographs: drawn again and again from a large made-up population in which, as in photographs, few colours are
-common, most are rare, and one photograph holds few of them.  The rebalanced AuC depends on how many photographs there
-are, so what an interval should hold is the figure's mean over all sets of that size.  Raters: each has a share of
-their own, beta-distributed about the paper's 32.3 %, and answers 36 pairs.
+common, most are rare, and one photograph holds few of them.  Gray's error is the chroma of each colour.  The
+rebalanced AuC depends on how many photographs there are, so what an interval should hold is the figure's mean over all
+sets of that size.  Raters: each has a share of their own, beta-distributed about the paper's 32.3 %, and answers 36
+pairs.
 """
 
 import argparse
 
 import numpy as np
 
+from repro.bins import ab_bins
 from repro.evaluation.intervals import bootstrap
 from repro.evaluation.raw_accuracy import LIMIT, auc_interval
 from repro.files import write_atomically
@@ -20,7 +22,7 @@ COLOURS, PIXELS, POPULATION = 313, 256, 5000
 
 
 def population(seed=0, photographs=POPULATION):
-    """counts (N, Q) and the errors of two methods (N, Q), as `by_colour` gives them."""
+    """counts (N, Q) and the errors of two methods and of gray (N, Q each), as `by_colour` gives them."""
     rng = np.random.default_rng(seed)
     common = rng.dirichlet(np.full(COLOURS, 0.1))  # of all photographs together
     of_photograph = rng.gamma(np.maximum(6 * common, 1e-4), size=(photographs, COLOURS))
@@ -29,7 +31,7 @@ def population(seed=0, photographs=POPULATION):
     hard = rng.lognormal(0, 0.4, (photographs, 1))  # some photographs are, for both methods
     own = rng.lognormal(0, 0.2, (2, photographs, COLOURS))
     errors = [counts * np.minimum(scale * rare * hard * own[place], LIMIT) for place, scale in ((0, 1.0), (1, 0.93))]
-    return counts, *errors
+    return counts, *errors, counts * ab_bins().norm(dim=1).double().numpy()
 
 
 def figure_of(counts, errors):
@@ -40,19 +42,20 @@ def figure_of(counts, errors):
 
 def of_photographs(number, trials, sets):
     """{interval: share of trials in which it holds the figure's mean over sets of `number` photographs}."""
-    counts, one, other = population()
+    counts, one, other, gray = population()
     rng = np.random.default_rng(1)
     draw = lambda: rng.choice(len(counts), number, replace=False)
     known = np.array(
         [
-            [figure_of(counts[rows], one[rows]), figure_of(counts[rows], other[rows])]
+            [figure_of(counts[rows], errors[rows]) for errors in (one, other, gray)]
             for rows in (draw() for _ in range(sets))
         ]
     )
     truth = {"rebalanced AuC": known[:, 0].mean(), "paired lead in rebalanced AuC": (known[:, 1] - known[:, 0]).mean()}
     plain = 1 - one.sum() / counts.sum() / LIMIT
     truth |= {"AuC": plain, "paired lead in AuC": 1 - other.sum() / counts.sum() / LIMIT - plain}
-    truth |= {"rebalanced AuC, weights held fixed": truth["rebalanced AuC"]}
+    truth["rebalanced AuC of gray"] = known[:, 2].mean()
+    truth |= {f"{name}, weights held fixed": truth[name] for name in ("rebalanced AuC", "rebalanced AuC of gray")}
     held, width = dict.fromkeys(truth, 0), dict.fromkeys(truth, 0.0)
     for trial in range(trials):
         rows = draw()
@@ -64,10 +67,11 @@ def of_photographs(number, trials, sets):
             "paired lead in AuC": auc_interval(few, theirs, False, mine, trial),
             "rebalanced AuC": auc_interval(few, mine, True, seed=trial),
             "paired lead in rebalanced AuC": auc_interval(few, theirs, True, mine, trial),
-            "rebalanced AuC, weights held fixed": bootstrap(
-                1 - mine @ weights / rarity / LIMIT, seed=trial, weights=rarity
-            ),
+            "rebalanced AuC of gray": auc_interval(few, gray[rows], True, seed=trial),
         }
+        for name, errors in (("rebalanced AuC", mine), ("rebalanced AuC of gray", gray[rows])):
+            of_each = 1 - errors @ weights / rarity / LIMIT
+            found[f"{name}, weights held fixed"] = bootstrap(of_each, seed=trial, weights=rarity)
         for name, interval in found.items():
             held[name] += interval.low <= truth[name] <= interval.high
             width[name] += (interval.high - interval.low) / trials

@@ -38,7 +38,12 @@ BY_HAND = {
             "the likeliest colour, is [blue]",
         ],
     },
-    "06_raw_accuracy": {"By hand": ["5, 20 and 200 give ([145] + [130] + [0]) / 450 = [.6111]"]},
+    "06_raw_accuracy": {
+        "By hand": [
+            "5, 20 and 200 give ([145] + [130] + [0]) / 450 = [.6111]",
+            "Gray's part is (145 + 130) / [300] = [.9167], red's is 0, and the rebalanced AuC is their mean, [.4583]",
+        ],
+    },
     "07_semantic_interpretability": {
         "By hand": ["Top-1 is [1/3], top-2 is [2/3].", "standard error is √(.36 · .64 / 100) = [.048]:"],
     },
@@ -51,7 +56,7 @@ BY_HAND = {
         ],
     },
     "09_task_generalization": {
-        "By hand": ["√(9600 / 256) = [6] by [6], that is [9,216]", "w (1 + e²ʷ) = 1 / λ = [10], at w = [1.063]"],
+        "By hand": ["√(9600 / 256) = [6] by [6], that is [9,216]", "w (1 + e²ʷ) = 1 / λ = [10], at w = [1.064]"],
     },
     "10_dataset_generalization": {"By hand": ["(6 · 1 + 5 · ⅔) / 11 = [.848]"]},
     "11_legacy_photos": {

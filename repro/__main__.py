@@ -56,6 +56,8 @@ def main(arguments=None):
         command.add(commands)
     escape_unknown_letters()
     options = parser.parse_args(arguments)
+    if empty := [name for name, value in vars(options).items() if _is_empty(value)]:
+        return fail(f"{empty[0].replace('_', '-')} is given, but empty: is a variable of the shell not set?")
     try:
         code = options.run(options)
         if sys.stdout:
@@ -71,6 +73,11 @@ def main(arguments=None):
         return 1
     except KeyboardInterrupt:
         return _stopped()
+
+
+def _is_empty(value):
+    """Whether an argument, or one of several, is the empty string."""
+    return value == "" or isinstance(value, list) and "" in value
 
 
 def _stopped():

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+COLDEST = 1e-6  # a lower T changes no picture any more, and its logits would overflow
+
 
 def annealed_mean(
     logits: Float[Tensor, "n q h w"], bins: Float[Tensor, "q 2"], temperature: float = 0.38
@@ -23,7 +25,7 @@ def annealed_mean(
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}; its limit 0 is `mode`")
     logits = logits.float() - logits.amax(1, keepdim=True)  # so that a tiny T overflows nothing
-    probabilities = torch.softmax(logits / temperature, 1)
+    probabilities = torch.softmax(logits / max(temperature, COLDEST), 1)
     return torch.einsum("nqhw,qc->nchw", probabilities, bins.to(probabilities))
 
 

@@ -63,7 +63,9 @@ def test_a_run_of_the_painted_world_stands_beside_theory(results):
     other = run(auc_rebalanced=interval(-0.02, 0.10))
     assert of(claims.table(other), BEST)["verdict"] == OPEN, "a page shows its own run"
     short = records.claims_in_short(claims.table())
-    assert f"{BEST} (painted world)" in short.splitlines()[0]
+    first, refuted, *others = short.splitlines()
+    assert first == "- **Does not hold** (1):" and refuted.startswith(f"  - {LEVEL} (painted world). The paper: 89.5")
+    assert f"{BEST} (painted world)" in others[0]
 
 
 def test_photographs_decide_where_they_were_measured(results):

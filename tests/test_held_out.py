@@ -20,15 +20,8 @@ from repro.bins import ab_bins
 from repro.color import rgb8_to_lab
 from repro.colorizer import Colorizer, release
 from repro.colorizer.weights import MODELS, WeightsError, save_weights
-from repro.commands.measure import (
-    as_csv,
-    open_models,
-    random_from,
-    read_names,
-    read_set,
-    sets_of,
-    warn_of_seen_photographs,
-)
+from repro.commands.measure import as_csv, open_models, random_from, warn_of_seen_photographs
+from repro.commands.measuring import read_names, read_set, sets_of
 from repro.encoding import densify, soft_encode
 from repro.evaluation import baselines
 from repro.evaluation.choices import PRINTS, changes, compare_choices, faded

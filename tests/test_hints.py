@@ -256,7 +256,9 @@ def test_a_hint_on_the_command_line(photo, weights, tmp_path, capsys):
         assert np.abs(found[30, x] - ab(np.array(color, np.uint8))).max() < 3
 
 
-@pytest.mark.parametrize("text", ["", "1,2", "1,2,blue", "1,2,#12345", "1.5,2,#112233", "-1,2,#112233", "1,2,#1122334"])
+@pytest.mark.parametrize(
+    "text", [" ", "1,2", "1,2,blue", "1,2,#12345", "1.5,2,#112233", "-1,2,#112233", "1,2,#1122334"]
+)
 def test_a_bad_hint_is_one_line(text, photo, weights, tmp_path, capsys):
     assert main(["colorize", str(photo), "--out", str(tmp_path / "out"), "--weights", weights, f"--hint={text}"]) == 1
     said = capsys.readouterr().err

@@ -694,6 +694,6 @@ def test_serving_photographs_takes_one_command(tmp_path, monkeypatch, capsys):
         Image.fromarray(photo).save(photographs / name)
     assert main(["study", "serve", "--photographs", str(photographs), "--models", "regression", *arguments]) == 1
     told = capsys.readouterr().err
-    assert "set aside: 1 gray photographs" in told and "got 2; 50 are enough" in told
+    assert "set aside: 1 gray photograph of" in told and "got 2; 50 are enough" in told
     assert main(["study", "serve", "--models", "regression", *arguments]) == 1
     assert "--models says who recolours" in capsys.readouterr().err

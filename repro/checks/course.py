@@ -8,6 +8,7 @@ exercise a folder, with the same small package; graded on cases that nobody has 
 """
 
 import json
+import operator
 import re
 import secrets
 import shutil
@@ -153,7 +154,14 @@ def _seeds(folder):
     """The course's seeds: an earlier time's, so that grades stay comparable, or new ones that nobody can guess."""
     path = folder / "teacher" / "course.json"
     if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
+        try:
+            seeds = json.loads(path.read_text(encoding="utf-8"))
+            return {name: operator.index(seeds[name]) for name in ("seen", "unseen")}
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{path} does not hold the seeds of this course, without which its grades are no longer comparable; "
+                "bring its own file back, or delete it to begin a new course"
+            ) from None
     return {"seen": secrets.randbelow(2**31), "unseen": secrets.randbelow(2**31)}
 
 

@@ -86,8 +86,14 @@ def _with_stubs(source):
 
 
 def read(path):
-    """The notebook in a file, as a dict."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The notebook in a file, as a dict.  Raises ValueError if it is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not {"cells", "metadata"} <= found.keys():
+        raise ValueError(f"{path} is no notebook, or a broken one")
+    return found
 
 
 def stamped(notebook):
@@ -102,7 +108,10 @@ def _hash(notebook):
 
 def edited(path):
     """Whether a notebook is no longer as it was made; outputs do not count."""
-    notebook = read(path)
+    try:
+        notebook = read(path)
+    except ValueError:  # whatever it is, nobody made it here
+        return True
     return notebook["metadata"].get(STAMP) != _hash(notebook)
 
 

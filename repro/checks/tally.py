@@ -77,14 +77,15 @@ def _checked(tries, right, mistakes):
 
 
 def of_class(folder, known):
-    """What the files below a folder say together: (rows, number of files, [why another cannot be used]).
+    """What the files below a folder, or one file, say together: (rows, number of files, [why another cannot be used]).
 
     known: {exercise: its mistakes}; what another version of the checks said counts as OTHER.  A row is a dict of an
     exercise: "exercise", "students" who tried it, "right": those who got there, "tries", and "mistakes":
     [(sentence, students who met it, times)], the most frequent first.
     """
     students, set_aside = [], []
-    for path in sorted(Path(folder).rglob(f"*{Path(FILE).stem}*.json")):
+    folder = Path(folder)
+    for path in [folder] if folder.is_file() else sorted(folder.rglob(f"*{Path(FILE).stem}*.json")):
         try:
             students.append(read(path))
         except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from textwrap import shorten
 
 import torch
 
@@ -55,9 +56,14 @@ def kept_or_fetched():
     if not place().exists():
         return fetch()
     try:
-        read_header(place())
+        source = read_header(place()).get("source")
     except WeightsError as error:
         raise WeightsError(f"{error}; delete it and run this again, and it is fetched anew") from None
+    if not isinstance(source, dict) or source.get("sha256") != SHA256:
+        raise WeightsError(
+            f"{place()}: was not made of the file that the authors published; move it elsewhere and run this again, "
+            "and that is fetched"
+        )
     return place()
 
 
@@ -78,8 +84,9 @@ def fetch():
             try:
                 pooch.retrieve(address, known_hash=f"sha256:{SHA256}", fname=FILE, path=folder)
                 return import_file(Path(folder) / FILE)
-            except ValueError:  # pooch: the hash is another
-                reasons.append("what came is not their file, and was not kept")
+            except ValueError as error:  # pooch: the hash is another; requests: an address or proxy that is none
+                another = "hash" in str(error)
+                reasons.append("what came is not their file, and was not kept" if another else shorten(str(error), 120))
             except OSError as error:  # requests' errors are of this kind too
                 reasons.append(f"{type(error).__name__}, {address.split('/')[2]}")
     raise WeightsError(
@@ -114,9 +121,8 @@ def import_file(path, out=None):
         settings = AS_RELEASED | (ORIGIN if found == SHA256 else {})
         save_weights(target, network, goal, **settings, source={"file": Path(path).name, "sha256": found})
     except OSError as error:
-        raise WeightsError(
-            f"{target} cannot be written: {error.strerror or error}; REPRO_CACHE names another folder"
-        ) from None
+        advice = "; REPRO_CACHE names another folder" if out is None else ""
+        raise WeightsError(f"{target} cannot be written: {error.strerror or error}{advice}") from None
     return target
 
 
@@ -129,7 +135,7 @@ def network_of(tensors, path="the weights"):
     bins, layers, weights = ab_bins(), mapping(), {}
     for name, value in tensors.items():
         layer, _, kind = str(name).rpartition(".")
-        if layer in layers and isinstance(value, torch.Tensor):
+        if layer in layers and _is_plain(value):
             weights[f"{layers[layer]}.{kind}"] = value if kind == "num_batches_tracked" else value.float()
     with torch.device("meta"):
         network = ColorizationNet(outputs=len(bins))
@@ -178,9 +184,21 @@ def _names(layers, weights):
     return {f"{theirs[layer]}.{kind}" for layer, _, kind in (name.rpartition(".") for name in weights)}
 
 
+def _is_plain(value):
+    """Whether it is a tensor of real numbers that are there: not sparse, quantised, complex or without memory."""
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not (value.is_complex() or value.is_quantized)
+    )
+
+
 def _are_bins(colors, bins):
-    colors = torch.as_tensor(colors).float()
-    return colors.shape == (2, len(bins), 1, 1) and torch.allclose(colors[:, :, 0, 0].T * COLOR_SCALE, bins, atol=1e-3)
+    if not _is_plain(colors):
+        return False
+    colors = colors.float()
+    return colors.shape == (2, len(bins), 1, 1) and torch.allclose(colors[:, :, 0, 0].T * COLOR_SCALE, bins, atol=0.1)
 
 
 def _tensors(data, path):

@@ -180,7 +180,8 @@ def check_options(options, where="an option"):
 
 def _read(path, tensors=True):
     if not Path(path).is_file():
-        raise WeightsError(f"{path}: no such weights file")
+        known = "" if Path(path).suffix else f"; by name there are {', '.join(MODELS)} and release"
+        raise WeightsError(f"{path}: no such weights file{known}")
     try:
         with safe_open(str(path), "pt") as file:
             header = _checked_header(json.loads((file.metadata() or {})["repro"]))

@@ -38,6 +38,8 @@ def exercises(options):
 
     if options.tally:
         return show_tally(options.tally)
+    if options.answers and not options.course:
+        return fail("--answers says what the handout of a course holds; give --course DIR, too")
     try:
         if options.course:
             written = course.write_course(Path(options.course), options.answers, options.force)
@@ -45,8 +47,11 @@ def exercises(options):
             written = course.export_nbgrader(Path(options.nbgrader), options.force)
         else:
             written = write_students(force=options.force)
-    except OSError as error:
-        return fail(error)
+    except FileExistsError as error:
+        return fail(error if error.errno is None else f"{error.filename}: a file is in the way of a folder")
+    except (OSError, ValueError) as error:
+        named = getattr(error, "filename", None)
+        return fail(f"{named}: {error.strerror}" if named else error)
     print("written:", *written, sep="\n  ")
     return 0
 
@@ -62,7 +67,7 @@ def show_tally(folder):
         say(f"set aside: {reason}", sys.stderr)
     if not rows:
         return fail(
-            f"no tally in {folder}: expected files with {Path(tally.FILE).stem} in their name; "
+            f"no tally that can be read in {folder}: expected files with {Path(tally.FILE).stem} in their name; "
             "students find theirs in the folder of the exercises"
         )
     say(f"{files} files. A student counts once in the first column, however often the check said so.")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from repro.commands import fail, say
-from repro.commands.measure import sets_of
+from repro.commands.measuring import at_least_one, named_folders, record_place, sets_of, write_record
 
 
 def add(commands):
@@ -24,28 +24,33 @@ def add(commands):
 
 
 def measure_hints(options):
-    """Measure; returns the exit code, 1 with one line that says what is wrong."""
-    from repro import paths
+    """Measure; returns the exit code, 1 where anything went wrong.
+
+    A collection that cannot be used is passed over, and what was measured is kept, whatever ends the rest.
+    """
     from repro.colorizer import Colorizer
     from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
     from repro.evaluation import hinted
-    from repro.files import write_atomically
-    from repro.pages.records import as_json, quote_everywhere, run_description
+    from repro.pages.records import run_description
 
-    out, rows, number = Path(options.out), [], {}
+    rows, number, failed = [], {}, []
     try:
+        out = record_place(options.out, "hints")
+        at_least_one(options, "size", "limit")
+        if options.seed < 0:
+            raise ValueError(f"--seed must not be negative, got {options.seed}")
+        named_folders(options.sets)
         model = Colorizer.load(options.weights)
-        for held_out in sets_of(options):
-            number[held_out.name] = len(held_out.names)
-            rows += hinted.measure_hints(held_out, model, seed=options.seed, report=say)
+        try:
+            for held_out in sets_of(options, failed=failed):
+                rows += hinted.measure_hints(held_out, model, seed=options.seed, report=say)
+                number[held_out.name] = len(held_out.names)
+        finally:
+            if number:
+                card = {"name": Path(model.origin).stem, "description": model.description} if model.header else {}
+                record = {"run": run_description(options.seed), "model": card | model.card(), "photographs": number}
+                write_record(out, record | {"patch_pixels": hinted.PATCH} | hinted.record_of(rows))
     except (SourceError, WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
-    card = {"name": Path(model.origin).stem, "description": model.description} if model.header else {}
-    record = {"run": run_description(options.seed), "model": card | model.card(), "photographs": number}
-    record |= {"patch_pixels": hinted.PATCH} | hinted.record_of(rows)
-    write_atomically(out, as_json(record))
-    if out.resolve().parent == paths.RESULTS.resolve():
-        quote_everywhere()
-    print(f"written: {out}")
-    return 0
+    return int(bool(failed))

@@ -1,5 +1,7 @@
 """python -m repro import: the authors' weights, from a file that was fetched by other means."""
 
+import os
+
 from repro.commands import fail
 
 
@@ -27,6 +29,8 @@ def import_weights(options):
 
     if options.out and not options.out.endswith(".safetensors"):
         return fail(f"--out must end in .safetensors, got {options.out}")
+    if options.out and os.path.lexists(options.out):
+        return fail(f"{options.out} is there already; name another file")
     try:
         written = release.import_file(options.file, options.out)
     except WeightsError as error:

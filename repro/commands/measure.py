@@ -4,9 +4,21 @@ import csv
 import gzip
 import io
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from repro.commands import fail, say
+from repro.commands.measuring import (
+    at_least_one,
+    colour_photographs,
+    items_in,
+    named_folders,
+    read_names,
+    record_place,
+    sets_of,
+    squares_of,
+    write_record,
+)
 
 
 def add(commands):
@@ -48,57 +60,99 @@ def add(commands):
 
 
 def measure_models(options):
-    """Measure; returns the exit code, 1 with one line that says what is wrong."""
+    """Measure; returns the exit code, 1 where anything went wrong.
+
+    A collection that cannot be used is passed over, and what was measured is kept, whatever ends the rest.
+    """
     from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
-    from repro.evaluation.choices import compare_choices
     from repro.evaluation.classifiers import ClassifierError, open_classifier
-    from repro.evaluation.held_out import measure
-    from repro.evaluation.temperature import scan_temperature
 
-    out, rows, found, photographs, drawn_from = Path(options.out), [], {}, {}, {}
-    report = lambda line: print(line, flush=True)
+    section, found = _section(options), Measured()
     try:
+        out = record_place(options.out, section)
+        _check(options, section)
         models = open_models(options.models)
         names = options.names and read_names(options.names)
         models |= otherwise_decoded(models, options.decode)
         classifiers = [open_classifier(name) for name in options.classifier]
-        for held_out in sets_of(options, names):
-            photographs[held_out.name] = held_out.names
-            warn_of_seen_photographs(held_out, models)
-            if options.scan_temperature:
-                found[held_out.name] = scan_temperature(held_out.photos, models, report)
-            elif options.choices:
-                found[held_out.name] = compare_choices(held_out, models, report)
-            else:
-                training, drawn_from[held_out.name] = random_from(options.random_from, held_out)
-                rows += measure(held_out, models, classifiers, report, training=training)
+        if section == "temperature" and all(model.objective == "regression" for model in models.values()):
+            raise ValueError("--scan-temperature: regression predicts one colour, so none of these has a temperature")
+        try:
+            _measure_sets(options, section, models, classifiers, names, found)
+        finally:
+            if found.photographs:
+                write_record(out, found.record(section, models), as_csv(found.rows) if found.rows else None)
     except (SourceError, ClassifierError, WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
-    section = {"temperature": found} if options.scan_temperature else {"choices": found}
-    write_record(out, models, photographs, rows, {"random_from": drawn_from} if rows else section)
-    return 0
+    return int(bool(found.failed))
 
 
-def write_record(out, models, photographs, rows, section):
-    """Write what was measured: `rows` of `measure`, and a `section` of the record; results/ is quoted anew."""
-    from repro import paths
-    from repro.evaluation.held_out import RECORDED_AS, differences, summary
-    from repro.files import write_atomically
-    from repro.pages.claims import update
-    from repro.pages.records import as_json, run_description
+@dataclass
+class Measured:
+    """What was found so far: of `measure` rows, else {collection: figures}; photographs: {collection: names}."""
 
-    record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
-    record["photographs"] = {name: len(names) for name, names in photographs.items()}
-    if rows:
-        section |= {"intervals": RECORDED_AS, "held_out": summary(rows), "differences": differences(rows)}
-    record |= section
-    write_atomically(out, as_json(record))
-    if rows:
-        write_atomically(out.with_suffix(".csv.gz"), as_csv(rows))
-    if out.resolve().parent == paths.RESULTS.resolve():
-        update()
-    print(f"written: {out}" + f" and {out.with_suffix('.csv.gz').name}" * bool(rows))
+    photographs: dict = field(default_factory=dict)
+    pixels: dict = field(default_factory=dict)
+    rows: list = field(default_factory=list)
+    figures: dict = field(default_factory=dict)
+    drawn_from: dict = field(default_factory=dict)
+    failed: list = field(default_factory=list)
+
+    def record(self, section, models):
+        """What the .json file holds."""
+        from repro.evaluation.held_out import RECORDED_AS, differences, summary
+        from repro.pages.records import run_description
+
+        record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
+        record["photographs"] = {name: len(names) for name, names in self.photographs.items()}
+        record["pixels"] = self.pixels
+        if section != "held_out":
+            return record | {section: self.figures}
+        intervals = {"held_out": summary(self.rows), "differences": differences(self.rows)}
+        return record | {"random_from": self.drawn_from, "intervals": RECORDED_AS} | intervals
+
+
+def _section(options):
+    return "temperature" if options.scan_temperature else "choices" if options.choices else "held_out"
+
+
+def _check(options, section):
+    at_least_one(options, "size", "limit")
+    unused = {"--decode": options.decode, "--classifier": options.classifier, "--random-from": options.random_from}
+    if section != "held_out" and any(unused.values()):
+        given = next(name for name, value in unused.items() if value)
+        raise ValueError(f"{given} says how pictures are measured; it has no part in --{_OPTION[section]}")
+    if options.random_from and not Path(options.random_from).expanduser().is_dir():
+        raise ValueError(f"{options.random_from} is not a folder; give the folder that holds the photographs")
+    named_folders(options.sets)  # before anything is loaded
+
+
+_OPTION = {"temperature": "scan-temperature", "choices": "choices"}
+
+
+def _measure_sets(options, section, models, classifiers, names, found):
+    """Measure one collection after another into `found`."""
+    from repro.evaluation.choices import compare_choices
+    from repro.evaluation.held_out import measure
+    from repro.evaluation.temperature import scan_temperature
+
+    for held_out in sets_of(options, names, found.failed):
+        warn_of_seen_photographs(held_out, models)
+        name = held_out.name
+        if section == "temperature":
+            found.figures[name] = scan_temperature(held_out.photos, models, say)
+        elif section == "choices":
+            found.figures[name] = compare_choices(held_out, models, say)
+        else:
+            for classifier in classifiers:
+                if held_out.outputs_of(classifier) is None:
+                    warning = "does not know these classes, so it is not asked"
+                    say(f"warning: {name}: {classifier.name} {warning}", sys.stderr)
+            training, drawn_from = random_from(options.random_from, held_out)
+            found.rows += measure(held_out, models, classifiers, say, training=training)
+            found.drawn_from[name] = drawn_from
+        found.photographs[name], found.pixels[name] = held_out.names, held_out.photos.shape[1]
 
 
 def open_models(given):
@@ -114,6 +168,8 @@ def open_models(given):
             raise WeightsError(f"no weights, NAME.safetensors, in {place}")
         if twice := found.keys() & models.keys():
             raise WeightsError(f"two models are called {min(twice)}; measure them apart")
+        if taken := found.keys() & {"truth", "gray", "random"}:
+            raise WeightsError(f"a model cannot be called {min(taken)}, as another row is; rename its file")
         models |= {name: Colorizer.load(file) for name, file in found.items()}
     return models
 
@@ -145,55 +201,6 @@ def warn_of_seen_photographs(held_out, models):
         )
 
 
-def read_names(file):
-    """What the lines of a list name, a set; no empty lines and none that begins with #.  Raises ValueError."""
-    try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-    names = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
-    if not names:
-        raise ValueError(f"{file} names no photograph; expected a name on each line")
-    return names
-
-
-def _named(items, names, folder):
-    """The items that a list names: by path within the folder, by file name, or by that without its ending."""
-    ways = lambda item: {item.name, Path(item.name).name, Path(item.name).stem}
-    kept = [item for item in items if names & ways(item)]
-    say(f"{folder}: {len(kept)} photographs of the {len(names)} that the list names")
-    return kept
-
-
-def sets_of(options, names=None):
-    """Each NAME=FOLDER of the command line as a `HeldOut`, one after the other.  Raises ValueError, SourceError."""
-    for given in options.sets:
-        name, found, place = given.partition("=")
-        if not found:
-            raise ValueError(f"expected NAME=FOLDER, got {given!r}")
-        yield read_set(name, place, options.size, options.limit, names)
-
-
-def read_set(name, folder, size=None, limit=None, names=None):
-    """A `HeldOut` of the colour photographs in a folder: central squares, subfolders as classes.
-
-    size: of the squares, pixels; None: the shortest short side that occurs, so that nothing is enlarged.
-    limit: photographs at most, spread evenly over the classes.  names: of those that count (`read_names`).
-    Raises SourceError if none can be used.
-    """
-    from repro.datasets.folder import SourceError
-    from repro.evaluation.held_out import HeldOut
-
-    folder = Path(folder).expanduser()
-    items, classes = items_in(folder)
-    items = items if names is None else _named(items, names, folder)
-    photos, kept = colour_photographs(folder, items, limit)
-    if len(kept) < 2:
-        raise SourceError(f"{len(kept)} colour photographs in {folder}; at least two are needed")
-    squares = squares_of(photos, size or min(min(photo.shape[:2]) for photo in photos))
-    return HeldOut(name, squares, [item.name for item in kept], [item.label for item in kept], classes)
-
-
 def random_from(folder, held_out):
     """(photographs of a training set, what a record says of them); (None, ...) for no folder.
 
@@ -209,58 +216,6 @@ def random_from(folder, held_out):
     if not kept:
         raise SourceError(f"0 colour photographs in {folder}; --random-from needs the training photographs")
     return squares_of(photos, held_out.photos.shape[1]), f"{folder.resolve().name} ({len(kept):,})"
-
-
-def items_in(folder):
-    """(the photographs in a folder as a list of Item, the names of its classes).  Raises SourceError for no folder."""
-    from repro.datasets.finding import find_photos
-    from repro.datasets.folder import Item, SourceError
-
-    if not folder.is_dir():
-        raise SourceError(f"{folder} is not a folder; give the folder that holds the photographs")
-    found = find_photos(folder)
-    classes = sorted({path.parent.name for path in found if path.parent != folder})
-    label_of = {name: index for index, name in enumerate(classes)}
-    items = [Item(path.relative_to(folder).as_posix(), label_of.get(path.parent.name, -1)) for path in found]
-    return items, classes
-
-
-def squares_of(photos, size):
-    """The central squares of photographs, uint8 (N, size, size, 3)."""
-    import numpy as np
-
-    from repro.datasets.photographs import center_square
-
-    return np.stack([center_square(photo, size) for photo in photos])
-
-
-def colour_photographs(folder, items, limit):
-    """`(photographs, their items)`: the first `limit` in colour of a folder's `items`.
-
-    Each other one is set aside by name.
-    """
-    from repro.datasets.folder import taking_turns
-    from repro.datasets.photographs import PhotoError, is_colorful, read_photo
-    from repro.files import overheard
-
-    photos, kept, gray = [], [], 0
-    for item in taking_turns(items):
-        try:
-            with overheard():
-                photo = read_photo(folder / item.name, item.name)
-        except PhotoError as error:
-            say(f"set aside: {error}", sys.stderr)
-            continue
-        if is_colorful(photo):
-            photos.append(photo)
-            kept.append(item)
-        else:
-            gray += 1
-        if limit and len(kept) == limit:
-            break
-    if gray:
-        say(f"set aside: {gray} gray photographs of {folder}", sys.stderr)
-    return photos, kept
 
 
 def as_csv(rows):

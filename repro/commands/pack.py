@@ -1,6 +1,7 @@
 """python -m repro pack: photographs as small squares, to carry to another machine."""
 
 from repro.commands import fail
+from repro.commands.measuring import at_least_one, named_folders
 
 
 def add(commands):
@@ -26,19 +27,15 @@ def pack(options):
     from repro.datasets.packs import pack as write_packs
     from repro.datasets.sources import SourceError
 
-    collections = dict(given.partition("=")[::2] for given in options.collections)
-    if not all(name and folder for name, folder in collections.items()):
-        return fail(f"expected NAME=FOLDER, got {' '.join(options.collections)!r}")
-    for name in ("size", "mib", "quality"):
-        if getattr(options, name) < 1:
-            return fail(f"--{name} must be at least 1, got {getattr(options, name)}")
-    if options.quality > 100:
-        return fail(f"--quality must be at most 100, got {options.quality}")
     try:
+        at_least_one(options, "size", "mib", "quality")
+        if options.quality > 100:
+            raise ValueError(f"--quality must be at most 100, got {options.quality}")
+        collections = named_folders(options.collections)
         packs, left_out = write_packs(
             collections, options.out, options.size, options.mib, options.quality, options.without
         )
-    except SourceError as error:
+    except (SourceError, ValueError) as error:
         return fail(error)
     except OSError as error:
         return fail(f"cannot write to {options.out}: {error.strerror}")

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from repro.commands import fail, say
-from repro.commands.measure import open_models, read_set
+from repro.commands.measure import open_models
+from repro.commands.measuring import at_least_one, named_folders, read_set, record_place, write_record
 
 
 def add(commands):
@@ -33,52 +34,49 @@ def add(commands):
 
 
 def probe_models(options):
-    """Probe; returns the exit code, 1 with one line that says what is wrong."""
-    from repro import paths
+    """Probe; returns the exit code, 1 where anything went wrong.  What was probed is kept, whatever ends the rest."""
     from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
-    from repro.files import write_atomically
     from repro.kinds import OBJECTIVES
-    from repro.pages.claims import update
-    from repro.pages.records import as_json, run_description
+    from repro.pages.records import run_description
 
-    out, found = Path(options.out), {}
+    found, failed = {}, 0
     try:
-        _check(options)
+        out = record_place(options.out, "layers")
+        folders = _check(options)
         models = open_models(options.models or list(OBJECTIVES))
-        for name, model in models.items():
-            if model.network.kind != "paper":
-                raise ValueError(
-                    f"{name} is of network {model.network.kind}; layers are compared of the paper's network"
-                )
-        widths = {model.network.width for model in models.values()}
-        if len(widths) > 1:
-            raise ValueError(
-                f"the models must be of one width, as the untrained starts beside them; got {sorted(widths)}"
-            )
-        for given in options.sets:
-            name, _, folder = given.partition("=")
-            found[name] = _probed(name, folder, models, options)
-    except (SourceError, WeightsError, FileNotFoundError, ValueError) as error:
+        _check_models(models)
+        try:
+            for name, folder in folders.items():
+                try:
+                    found[name] = _probed(name, folder, models, options)
+                except (SourceError, ValueError) as error:
+                    failed = fail(f"{name}: {error}")
+        finally:
+            if found:
+                record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
+                write_record(out, record | {"layers": found})
+    except (WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
-    record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
-    write_atomically(out, as_json(record | {"layers": found}))
-    if out.resolve().parent == paths.RESULTS.resolve():
-        update()
-    print(f"written: {out}")
-    return 0
+    return failed
 
 
 def _check(options):
-    for given in options.sets:
-        name, _, folder = given.partition("=")
-        if not (name and folder):
-            raise ValueError(f"expected NAME=FOLDER, got {given!r}")
-    for name in ("photographs", "test", "draw", "seeds"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"--{name} must be at least 1, got {getattr(options, name)}")
+    """{name: folder}, or ValueError for an option that cannot be."""
+    at_least_one(options, "photographs", "test", "draw", "seeds")
     if options.size < 16 or options.size % 8:
         raise ValueError(f"--size must be a multiple of 8 and at least 16, got {options.size}")
+    return named_folders(options.sets)
+
+
+def _check_models(models):
+    """Raises ValueError for models whose layers cannot be compared with each other and with untrained starts."""
+    for name, model in models.items():
+        if model.network.kind != "paper":
+            raise ValueError(f"{name} is of network {model.network.kind}; layers are compared of the paper's network")
+    widths = {model.network.width for model in models.values()}
+    if len(widths) > 1:
+        raise ValueError(f"the models must be of one width, as the untrained starts beside them; got {sorted(widths)}")
 
 
 def _probed(name, folder, models, options):

@@ -22,15 +22,25 @@ def add(commands):
 def ship(options):
     """Write the models into the package; returns the exit code."""
     from repro import paths
-    from repro.colorizer.weights import PRETRAINED, WeightsError, halve, models_in
+    from repro.colorizer.weights import MODELS, PRETRAINED, WeightsError, check_options, halve, models_in, read_header
 
     folder = Path(options.models or paths.OUTPUTS / "models")
     choices = {name: getattr(options, name) for name in ("short_side", "temperature", "guided", "mirrored", "as_scan")}
-    choices = {name: choice for name, choice in choices.items() if choice}
+    choices = {name: choice for name, choice in choices.items() if choice is not None and choice is not False}
     try:
-        for name in options.names or models_in(folder):
+        choices = check_options(choices)
+        names = options.names or list(models_in(folder))
+        if not names:
+            raise WeightsError(f"no weights, NAME.safetensors, in {folder}")
+        if strange := [name for name in names if name not in MODELS]:
+            raise WeightsError(f"no model that comes along is called {strange[0]}; there are {', '.join(MODELS)}")
+        for name in names:  # all are read before the first one is replaced
+            read_header(folder / f"{name}.safetensors")
+        for name in names:
             halve(folder / f"{name}.safetensors", PRETRAINED / f"{name}.safetensors", colorize=choices)
-    except WeightsError as error:
+    except (WeightsError, ValueError) as error:
         return fail(error)
-    print(f"written: {PRETRAINED}; measure them and bring the model card up to date")
+    except OSError as error:
+        return fail(f"cannot write to {PRETRAINED}: {error.strerror or error}")
+    print(f"written: {', '.join(names)} in {PRETRAINED}; measure them and bring the model card up to date")
     return 0

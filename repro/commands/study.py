@@ -141,14 +141,14 @@ def _of_photographs(options):
         models = open_models(options.models or SHOWN)
     except WeightsError as error:
         raise StudyError(str(error)) from None
-    photos = _photographs_in(options.photographs) if options.photographs else bundled_photographs()
+    photos = bundled_photographs() if options.photographs is True else _photographs_in(options.photographs)
     say = lambda line: print(line, flush=True)
     return study_of_photographs(options.folder or OF_PHOTOGRAPHS, photos, models, say)
 
 
 def _photographs_in(folder):
     """{name: uint8 (H, W, 3)}: the first colour photographs of a folder, as many as a rater sees."""
-    from repro.commands.measure import colour_photographs
+    from repro.commands.measuring import colour_photographs
     from repro.datasets.finding import find_photos
     from repro.datasets.folder import Item
     from repro.study.photographs import PAIRS, PRACTICE
@@ -216,7 +216,7 @@ def _serve_options(action):
     action.add_argument(
         "--photographs",
         nargs="?",
-        const="",
+        const=True,
         metavar="DIR",
         help="make the study of the photographs in a folder, or, without one, of the few that the packages bring; "
         f"--folder is then {OF_PHOTOGRAPHS} unless it says otherwise",

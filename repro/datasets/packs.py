@@ -8,11 +8,13 @@ that one pack is enough to try everything with.
 """
 
 import os
+import re
+import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 from PIL import Image
@@ -20,6 +22,7 @@ from PIL import Image
 from repro.datasets.finding import find_photos
 from repro.datasets.folder import SourceError, originals, unit_hash
 from repro.datasets.photographs import PhotoError, center_square, is_colorful, read_photo
+from repro.files import printable
 
 HELD_BACK = 0.025  # of the photographs are for validation, and as many for testing
 ENTRY = 150  # bytes of a zip file for each photograph, besides twice its name
@@ -32,33 +35,54 @@ def pack(collections, out, size=128, mib=45, quality=65, without=()):
     collections: {name: folder}.  size: of the squares, pixels; smaller photographs are not enlarged.  mib: of a
     pack, at most.  quality: of WebP, 1..100.  without: names of folders to leave out, as those that hold
     drawings.  Of files with the same bytes one is kept; gray and broken ones are left out.
+    Earlier packs, pack-<number>.zip, are replaced once all new ones are whole, and no other file is touched.
     Returns the packs' paths and {reason: how many were left out}.  Raises SourceError for a folder that is
     missing or gives nothing, OSError where `out` cannot be written to.
     """
-    out, left_out, packs, room = Path(out), Counter(), [], 0
+    out, left_out = Path(out), Counter()
     members = _members(collections, set(without), left_out)
     out.mkdir(parents=True, exist_ok=True)
-    for old in out.glob("pack-*.zip"):
-        old.unlink()
-    with ExitStack() as opened:
-        for name, webp, reason in _encoded(members, size, quality):
+    for left in out.glob(".packing-*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(dir=out, prefix=".packing-") as folder:
+        made = _write(_encoded(members, size, quality), Path(folder), mib * 2**20, left_out)
+        if not made:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
+            raise SourceError(f"none of the photographs can be used: {reasons or 'there are none'}")
+        for new in made:
+            os.replace(new, out / new.name)
+    packs = [out / new.name for new in made]
+    for old in out.iterdir():
+        if re.fullmatch(r"pack-\d+\.zip", old.name) and old not in packs:
+            old.unlink()
+    return packs, left_out
+
+
+def _write(encoded, folder, most, left_out):
+    """Write zip files of at most so many bytes; returns their paths."""
+    packs, room, archive = [], 0, None
+    try:
+        for name, webp, reason in encoded:
             if reason:
                 left_out[reason] += 1
                 continue
             needed = len(webp) + 2 * len(name.encode()) + ENTRY
             if needed > room:
-                room = mib * 2**20
-                packs.append(out / f"pack-{len(packs) + 1}.zip")
-                archive = opened.enter_context(ZipFile(packs[-1], "w"))
+                if archive:
+                    archive.close()
+                room = most
+                packs.append(folder / f"pack-{len(packs) + 1}.zip")
+                archive = ZipFile(packs[-1], "w")
             archive.writestr(name, webp)
             room -= needed
-    if not packs:
-        raise SourceError(f"none of the photographs can be used: {dict(left_out)}")
-    return packs, left_out
+    finally:
+        if archive:
+            archive.close()
+    return packs
 
 
 def _members(collections, without, left_out):
-    """[(path, name in the packs)], held back ones first."""
+    """[(path, name in the packs)], held back ones first; no name twice, and none that a zip file cannot hold."""
     paths = {}
     for collection, folder in collections.items():
         root = Path(folder).expanduser().resolve()
@@ -67,12 +91,15 @@ def _members(collections, without, left_out):
         for path in find_photos(root):
             inside = path.relative_to(root)
             if without.isdisjoint(inside.parts):
-                paths[path.as_posix()] = f"{collection}/{inside.with_suffix('.webp').as_posix()}"
+                paths[path.as_posix()] = f"{collection}/{printable(inside.with_suffix('.webp').as_posix())}"
     original = originals(Path("/"), list(paths))
     left_out["copies"] = sum(path != original[path] for path in paths)
-    found = []
+    found, taken = [], set()
     for path, name in paths.items():
         if path == original[path]:
+            while name in taken:  # x.jpg beside x.png
+                name = f"{name.removesuffix('.webp')}_.webp"
+            taken.add(name)
             place = unit_hash(name)
             split = "val" if place < HELD_BACK else "test" if place < 2 * HELD_BACK else "train"
             found.append((path, f"{split}/{name}"))

@@ -51,14 +51,15 @@ def prepare(
     another's pixels are set aside and broken ones skipped, all reported with their reasons. A source with `bulk` is
     asked for that instead (as `WorldSource.bulk`). One with `stream` is asked for that (as `ShardSource.stream`), in an
     order as random as ours and with every photograph in colour, and for count(split). Raises ValueError for a bad
-    split, size or limit; SourceError when the disk is too full or nothing remains. An interrupted run leaves nothing
-    that could be taken for a prepared split.
+    split, size or limit; SourceError when the disk is too full, nothing remains, or a file of somebody else's is in
+    the way. An interrupted run leaves nothing that could be taken for a prepared split.
     """
     check_split(split)
     if size < 1 or (limit is not None and limit < 1):
         raise ValueError(f"size and limit must be 1 or more (limit None: all), got size {size}, limit {limit}")
     destination = Path(destination or paths.DATA / "prepared" / f"{source.name}-{size}")
     destination.mkdir(parents=True, exist_ok=True)
+    _require_ours(destination, split)
     fill = next((_FILLS[way] for way in _FILLS if hasattr(source, way)), _from_items)
     with (
         _commit(destination / f"{split}.json") as json_file,
@@ -229,6 +230,28 @@ def _commit(path):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _require_ours(folder, split):
+    """Raises SourceError where a file that is to be replaced is no earlier one of `prepare`."""
+    report, photos = folder / f"{split}.json", folder / f"{split}.npy"
+    told = "is there already, and not as this command writes it; choose another folder"
+    if report.exists():
+        try:
+            known = json.loads(report.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            known = None
+        if not isinstance(known, dict) or not {"source", "split", "size"} <= known.keys():
+            raise SourceError(f"{report} {told}")
+    if photos.exists():
+        try:
+            with open(photos, "rb") as file:
+                np.lib.format.read_magic(file)
+                shape, _, kind = np.lib.format.read_array_header_1_0(file)
+        except (OSError, ValueError):
+            shape, kind = (), None
+        if kind != np.uint8 or len(shape) != 4:
+            raise SourceError(f"{photos} {told}")
 
 
 def _require_space(folder, count, size):

@@ -115,6 +115,11 @@ class HeldOut:
             )  # fmt: skip
         return rows
 
+    def outputs_of(self, classifier) -> Int64[np.ndarray, " classes"] | None:
+        """Which of a classifier's outputs stand for the set's classes; None where it lacks one, or there are none."""
+        outputs = match_classes(self.classes, classifier.outputs)
+        return None if not len(outputs) or (outputs < 0).any() else outputs
+
     def asked(
         self, classifier, colored: UInt8[np.ndarray, "n h w 3"]
     ) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]] | None:
@@ -123,8 +128,8 @@ class HeldOut:
         The first is among all of its outputs, the second among the set's own classes.  None where the set has no
         classes that it knows.
         """
-        outputs = match_classes(self.classes, classifier.outputs)
-        if not len(outputs) or (outputs < 0).any():
+        outputs = self.outputs_of(classifier)
+        if outputs is None:
             return None
         answers = ask(classifier, colored, self.labels, outputs)
         return answers.rank == 0, answers.among == 0

@@ -5,8 +5,8 @@ t gives AuC = 1 - E_w[min(d, 150)] / 150. Rebalanced: each pixel weighs the inve
 colour is (lambda = 0), so that every bin that occurs counts the same.
 
 The rebalanced figure depends on how many photographs it is measured on, because more photographs hold more of
-the rare colours: gray reaches 67.8 % on 50 photographs of Imagenette and 59.6 % on 1,500.  So the number stands
-beside the figure, and collections are compared at one number only.
+the rare colours (page 06 shows by how much).  So the number stands beside the figure, and collections are compared at
+one number only.
 """
 
 import numpy as np
@@ -125,7 +125,7 @@ def auc_interval(
     """AuC of a method on N photographs with its 95 % interval, or its lead over another method.
 
     counts, errors: of `by_colour`.  other: the other method's errors on the same photographs; then the
-    figure is this method's AuC minus the other's, in -1..1, and both are drawn together.
+    figure is this method's AuC minus the other's, in -1..1, always of the same photographs.
     Rebalanced, it is the jackknife's, and the weights of the colours are computed anew without each photograph.  That
     holds the figure's mean over other sets of N photographs about as often as it says (python -m benchmarks.coverage);
     a bootstrap, whose resamples lack a third of the photographs and so of the rare colours, does clearly less often.

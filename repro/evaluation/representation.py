@@ -213,6 +213,12 @@ class LayerQuality:
     right: Bool[np.ndarray, " n"] | None = field(default=None, compare=False, repr=False)
 
 
+def drawn(draw, photographs):
+    """How many photographs a seed learns from: `draw` (None: all), less a fifth, ten if possible, for the decay."""
+    most = photographs - max(-(-photographs // 5), min(10, photographs // 2))
+    return max(1, min(draw or most, most))
+
+
 def probe_layers(
     name, network, training: Labelled, test: Labelled, layers=LAYERS, seeds=(0, 1, 2), draw=None,
     report=print, **options,
@@ -220,14 +226,10 @@ def probe_layers(
     """Probes on every layer of one network.
 
     seeds: each draws `draw` of the training photographs to learn from, so the spread over seeds is that of other
-    training photographs.  The decay of every probe is chosen on the training photographs that its seed did not draw;
-    at least a fifth of them and, where there are enough, ten are left for that, so `draw` may come out smaller
-    (default: as many as that leaves).  options: for `fit_probe`.
+    training photographs.  Those that its seed did not draw choose the decay of a probe.  options: for `fit_probe`.
     """
     found = []
-    photographs = len(training[0])
-    most = photographs - max(-(-photographs // 5), min(10, photographs // 2))
-    draw = max(1, min(draw or most, most))
+    photographs, draw = len(training[0]), drawn(draw, len(training[0]))
     with (
         layer_features(network, training[0], layers) as known,
         layer_features(network, test[0], layers) as unseen,
@@ -260,7 +262,8 @@ def probe_beside_untrained(
     for kind in UNTRAINED if trained else ():
         for seed in seeds:
             start = untrained(kind, network.width, lightness, seed)
-            found += probe_layers(kind, start, training, test, layers, [seed], draw)
+            say = lambda line, seed=seed: print(f"{line}  (seed {seed})")
+            found += probe_layers(kind, start, training, test, layers, [seed], draw, say)
     return found
 
 

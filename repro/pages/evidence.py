@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 from repro import paths
 from repro.colorizer.release import has_seen
@@ -17,6 +18,7 @@ DECODED = {
     "rebalanced, mean": "mean",
 }  # a decoding's name in claims
 FIXED = "weights held fixed"  # said of a source whose intervals of rebalanced AuC are mostly too wide
+SEEN = (("truth", "classification"), ("gray", "random"))  # pairs that classifiers alone are asked about
 RELEASE = "release"  # the method's name where the authors' weights were measured
 PERCENT = 0.01  # results/ablations.json is in per cent
 
@@ -28,7 +30,7 @@ class Evidence:
     figure: "auc", "auc_rebalanced", "top1", "chroma", "steps", "fooled", "seen" and "unseen" (probes), "ablation auc"
     and so on; chroma and steps as shares of the truth's.  pair: (A, B), the difference is A - B.  where: photographs,
     classifier, seed, or a layer, which a collection's name may stand before.  source: the file.
-    theory: what theory says of it, in the painted world.
+    theory: what theory says of it, in the painted world.  number: of the photographs.
     """
 
     figure: str
@@ -39,6 +41,7 @@ class Evidence:
     high: float
     source: str
     theory: float | None = None
+    number: int | None = None
 
     def of(self, pair):
         """The same, seen as the difference of this pair; None if it is of others."""
@@ -49,6 +52,11 @@ class Evidence:
         theory = None if self.theory is None else -self.theory
         mean, low, high = (0.0 - value for value in (self.mean, self.high, self.low))  # and no -0.0
         return replace(self, pair=pair, mean=mean, low=low, high=high, theory=theory)
+
+    def widened(self, count):
+        """(low, high) as wide as one of `count` intervals must be for all to hold together in 95 % (Bonferroni)."""
+        factor = NormalDist().inv_cdf(1 - 0.025 / count) / NormalDist().inv_cdf(0.975)
+        return self.mean - factor * (self.mean - self.low), self.mean + factor * (self.high - self.mean)
 
 
 def read_result(name):
@@ -75,8 +83,11 @@ def of_a_run(record, source):
     accuracy = record.get("raw_accuracy", {})
     found = _listed(source, "", accuracy.get("differences", {}), _theory_of(accuracy))
     found += _listed(source, "", record.get("decoding", {}).get("differences", {}))
-    for classifier, pairs in record.get("semantic", {}).get("differences", {}).items():
-        found += _listed(source, classifier, {pair: {"top1": interval} for pair, interval in pairs.items()})
+    found = [replace(one, number=accuracy.get("photographs")) for one in found]
+    semantic = record.get("semantic", {})
+    for classifier, pairs in semantic.get("differences", {}).items():
+        listed = _listed(source, classifier, {pair: {"top1": interval} for pair, interval in pairs.items()})
+        found += [replace(one, number=semantic.get("photographs")) for one in listed]
     for page, figure in (("09_task_generalization", "seen"), ("10_dataset_generalization", "unseen")):
         for pair, layers in record.get("probes", {}).get(page, {}).get("differences", {}).items():
             for layer, interval in layers.items():
@@ -123,7 +134,7 @@ def read_rows(file):
     ]
 
 
-def of_photographs(name, pairs=(*COMPARED, *VIVID)):
+def of_photographs(name, pairs=(*COMPARED, *VIVID, *SEEN)):
     """[Evidence] of results/<name>.json and its rows: an interval that the first holds is taken from there."""
     record, rows = read_result(name), read_rows(paths.RESULTS / f"{name}.csv.gz")
     known = _known(record)
@@ -165,7 +176,8 @@ def _computed(rows, known, pairs):
     for collection in dict.fromkeys(row["set"] for row in rows):
         of_set = [row for row in rows if row["set"] == collection]
         for figure in of_set[0]:
-            asked = pairs if figure in ("colorfulness", "steps") else [pair for pair in pairs if pair not in VIVID]
+            left_out = SEEN if figure in ("colorfulness", "steps") else VIVID if _is_top1(figure) else (*VIVID, *SEEN)
+            asked = [pair for pair in pairs if pair not in left_out]
             if figure not in ("auc", "auc_rebalanced", "colorfulness", "steps") and not _is_top1(figure):
                 continue
             missing = [pair for pair in asked if figure not in known.get(collection, {}).get(" - ".join(pair), {})]
@@ -183,7 +195,7 @@ def _is_top1(figure):
 def of_probes():
     """[Evidence] of results/probes.json: frozen layers of the models that come along, on classes of photographs."""
     return [
-        one
+        replace(one, number=probed.get("test_photographs"))
         for collection, probed in read_result("probes").get("layers", {}).items()
         for pair, layers in probed["differences"].items()
         for layer, interval in layers.items()
@@ -214,7 +226,9 @@ def _as_evidence(pairs_of, rows, source, known=None):
     """
     found = []
     for collection, pairs in pairs_of.items():
+        number = len({row["photograph"] for row in rows if row["set"] == collection}) or None
         for one in _listed(source, collection, pairs):
+            one = replace(one, number=number)
             shown = _NAMES.get(one.figure, one.figure)
             if shown in ("chroma", "steps"):
                 of_truth = [row[one.figure] for row in rows if (row["set"], row["method"]) == (collection, "truth")]
@@ -238,17 +252,16 @@ _NAMES = {"colorfulness": "chroma"}  # what claims call a figure of `measure`
 # ---- single choices ----
 
 
-def of_ablations(pairs):
-    """[Evidence] of results/ablations.json for pairs of its models.
+def of_ablations(pairs, named="ablation "):
+    """[Evidence] of results/ablations.json for pairs of its models; named: what stands before a figure's name.
 
     The file has every model's difference from classification, by bootstrap.  That of two others is taken as if the two
     were independent, which makes its interval too wide rather than too narrow; `where` says so.
     """
-    models = {}
-    for row in read_result("ablations").get("models", []):
-        models[row["model"], row["seed"]] = row
+    record = read_result("ablations")
+    models = {(row["model"], row["seed"]): row for row in record.get("models", [])}
     return [
-        _between(models[one, seed], models[other, seed], figure, seed)
+        _between(models[one, seed], models[other, seed], f"{named}{figure}", figure, record.get("photographs"))
         for one, other in pairs
         for seed in sorted({seed for _, seed in models})
         for figure in ("auc", "auc_rebalanced")
@@ -256,7 +269,7 @@ def of_ablations(pairs):
     ]
 
 
-def _between(one, other, figure, seed):
+def _between(one, other, name, figure, number):
     a, b = (row[f"{figure}_against_classification"] for row in (one, other))
     mean = a["difference"] - b["difference"]
     below, above = (
@@ -265,5 +278,5 @@ def _between(one, other, figure, seed):
     )
     ends = (PERCENT * value for value in (mean, mean - below, mean + above))
     paired = "classification" in (one["model"], other["model"])
-    where = f"seed {seed}" + ("" if paired else " (not paired)")
-    return Evidence(f"ablation {figure}", (one["model"], other["model"]), where, *ends, "ablations.json")
+    where = f"64 px, seed {one['seed']}" + ("" if paired else ", not paired")
+    return Evidence(name, (one["model"], other["model"]), where, *ends, "ablations.json", number=number)

@@ -18,7 +18,7 @@ def hints_rows(results):
             cells = [_with_half(of[figure], scale) for figure, (_, scale) in FIGURES.items() for of in kinds]
             rows.append([f"{collection} ({results['photographs'][collection]:,})", method.split()[0], *cells])
     names = [title for title, _ in FIGURES.values()]
-    return ["photographs", "hints", *(cell for name in names for cell in (name, "from gray"))], rows
+    return ["photographs", "hints", *(cell for name in names for cell in (name, f"{name} from gray"))], rows
 
 
 def _with_half(found, scale):

@@ -35,8 +35,9 @@ def intervals(table, title, label="share", differences=False):
     """
     rows = list(next(iter(table.values())))
     figure, axes = new_figure(
-        len(table), width=3.4 * len(table) + 0.8, height=0.34 * len(rows) + 1.1, sharey=True, squeeze=False
-    )
+        len(table), width=3.4 * len(table) + 0.8, height=0.34 * len(rows) + 1.1, sharex=differences, sharey=True,
+        squeeze=False,
+    )  # fmt: skip
     for axis, (panel, values) in zip(axes[0], table.items(), strict=True):
         if differences:
             axis.axvline(0, color="#999", linewidth=0.8, zorder=0)
@@ -126,10 +127,10 @@ def in_points(found):
     return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * found[name] for name in ("mean", "low", "high")))
 
 
-def layer_quality(found, title, label):
+def layer_quality(found, title, label, chance=None):
     """Quality of linear probes by layer: a list of `LayerQuality`; points are means over seeds, bars their spread.
 
-    Returns a Figure.
+    chance: of a guess, drawn as a dotted line.  Returns a Figure.
     """
     layers = list(dict.fromkeys(row.layer for row in found))
     figure, axis = new_figure(width=6.4, height=3.4)
@@ -142,6 +143,8 @@ def layer_quality(found, title, label):
             color=COLORS.get(name, "#d08700"), linestyle=LINES.get(name, "-."), marker=MARKERS.get(name, "D"),
             markersize=4, capsize=2, label=name,
         )  # fmt: skip
+    if chance is not None:
+        axis.axhline(chance, color="#999", linewidth=0.8, linestyle=":", zorder=0)
     axis.set(title=title, ylabel=label, xticks=range(len(layers)), xticklabels=layers)
     axis.legend(frameon=False, fontsize=7, ncols=2)
     return figure

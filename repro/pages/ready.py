@@ -34,17 +34,22 @@ def take_over(trained):
     """Copy the models of a series into `paths.READY`, each with its curve, and their prior.
 
     trained: the folder of NAME.safetensors, NAME.csv and prior.npz that the series wrote.
-    Raises FileNotFoundError if it holds no models.
+    Raises FileNotFoundError if it holds no models or lacks a file, WeightsError for a broken one; then nothing changes.
     """
     trained, models = Path(trained), models_in(trained)
     if not models:
         raise FileNotFoundError(
             f"{trained} holds no .safetensors: train --series conf/by_hand.yaml --out {trained} first"
         )
+    files = {f"models/{copied.name}": copied for file in models.values() for copied in (file, file.with_suffix(".csv"))}
+    files["prior.npz"] = trained / "prior.npz"
+    for file in files.values():  # all are looked at before the first one is replaced
+        if not file.is_file():
+            raise FileNotFoundError(f"{file} is missing; train --series conf/by_hand.yaml --out {trained} writes it")
     for file in models.values():
-        for copied in (file, file.with_suffix(".csv")):
-            _keep(copied, f"models/{copied.name}")
-    _keep(trained / "prior.npz", "prior.npz")
+        Colorizer.load(file)
+    for relative, file in files.items():
+        _keep(file, relative)
 
 
 def measure(report=print):

@@ -81,7 +81,10 @@ def keep(name):
     for file in (numbers, picture, first):
         if not file.exists():
             raise FileNotFoundError(f"{file} is not there; run the pipeline first: make repro")
-    record = json.loads(numbers.read_text()) | {"page_minutes": page_minutes()}
+    try:
+        record = json.loads(numbers.read_text()) | {"page_minutes": page_minutes()}
+    except ValueError:
+        raise ValueError(f"{numbers} is broken; run page 12 of the pipeline again: make repro") from None
     if (timed := paths.OUTPUTS / "stage_seconds.json").exists():
         record["stage_seconds"] = json.loads(timed.read_text())
     write_atomically(paths.RESULTS / f"{name}.png", picture.read_bytes())
@@ -193,13 +196,16 @@ def _with_ends(found, figure):
 def held_out_table(results):
     """What `python -m repro measure` found as Markdown: each method of each collection, then each difference."""
     run, lines = results["run"], []
+    drawn = results.get("random_from") or {"": "the others of the set"}
     for section in ("held_out", "differences"):
         header, rows = held_out_rows(results, section)
         if rows:
             lines += [markdown(header, rows), ""]
     lines.append(
-        "Per cent, ± half of the 95 % interval over photographs; of differences the whole interval, both methods drawn "
-        "together. Rebalanced AuC falls with the number of photographs, so compare it within one collection only. "
+        "Per cent, ± half of the 95 % interval over photographs; of differences the whole interval, of both methods on "
+        "the same photographs (rebalanced AuC: jackknife; the others: bootstrap). *Random* takes the colours of other "
+        f"photographs: {'; '.join(dict.fromkeys(drawn.values()))}. Rebalanced AuC falls with the number of "
+        "photographs, so compare it within one collection only. "
         f"Measured {run['date']} on {run['hardware']}; "
         f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}."
     )
@@ -213,7 +219,7 @@ def claims_rows(found):
     """What `claims.table` found as a table for a page or README: its header, and a row for each claim."""
     header = [
         "the paper's claim, with its figures", "the painted world, against theory",
-        "photographs, the network at quarter width, as `colorize` draws", "the authors' weights", "verdict",
+        "photographs, the network at quarter width", "the authors' weights", "verdict",
     ]  # fmt: skip
     rows = []
     for row in found["claims"]:
@@ -228,26 +234,29 @@ def _word(row):
 
 
 def claims_in_short(found):
-    """Which claims have which verdict as Markdown, a line for each verdict; what does not hold with its figures."""
+    """Which claims have which verdict as Markdown: first what does not hold, a line for each with its figures."""
     lines = []
-    for verdict in found["verdicts"]:
+    for verdict in sorted(found["verdicts"], key=lambda verdict: verdict != FAILS):
         of_it = [row for row in found["claims"] if row["verdict"] == verdict]
-        names = [
-            row["claim"]
-            + _word(row).removeprefix(verdict)
-            + (f" (paper: {row['paper']}; here {row[row['of']]['text']})" if verdict == FAILS else "")
-            for row in of_it
-        ]
-        lines.append(f"- **{verdict.capitalize()}** ({len(of_it)}): {'; '.join(names) or 'none'}.")
-    return "\n".join(lines)
+        names = [row["claim"] + _word(row).removeprefix(verdict) for row in of_it]
+        head = f"- **{verdict.capitalize()}** ({len(of_it)}): "
+        if verdict == FAILS:
+            figures = [f"The paper: {row['paper']}. Here: {row[row['of']]['text']}." for row in of_it]
+            lines += [head, *(f"  - {name}. {said}" for name, said in zip(names, figures, strict=True))]
+        else:
+            lines.append(f"{head}{'; '.join(names) or 'none'}.")
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def claims_table(found):
     """The table of claims as Markdown, with its rule."""
     note = (
         "Differences in points (of AuC, of top-1), or in per cent of the truth's colourfulness, with 95 % intervals. "
-        "Colourfulness is mean chroma in the painted world and Hasler and Suesstrunk's measure on photographs. "
-        "An empty cell: not measured."
+        "Colourfulness is mean chroma in the painted world and Hasler and Suesstrunk's measure on photographs. In "
+        "brackets, or after “of”: how many photographs or scenes. Rebalanced AuC falls with their number, so only "
+        "differences of one collection are compared. *Theory*: the lead that perfect networks would have on the same "
+        "scenes. *Trained*: the classifier of page 07 that was trained on these scenes. “64 px”: shorter trainings, "
+        "on smaller photographs (`results/ablations.json`). An empty cell: not measured."
     )
     return f"{markdown(*claims_rows(found))}\n\n{note} {found['rule']}"
 

@@ -1,0 +1,313 @@
+"""What is somebody else's stays as it is, and what was measured is kept: every command that writes, told a wrong place.
+
+Photographs are small and painted; the faults are real: files in the way, interrupts, folders that take no file.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from repro import paths
+from repro.__main__ import main
+from repro.bins import ab_bins
+from repro.colorizer import weights as weights_module
+from repro.colorizer.weights import save_weights
+from repro.datasets.packs import pack
+from repro.datasets.sources import SourceError
+from repro.datasets.world import WorldSource
+from repro.network import ColorizationNet
+from repro.objectives import Objective
+from repro.pages import ready, records
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return WorldSource().bulk("test", size=32, limit=6)[0]
+
+
+@pytest.fixture
+def photographs(tmp_path, scenes):
+    for index, scene in enumerate(scenes):
+        folder = tmp_path / "photographs" / ("a" if index % 2 else "b")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scene).save(folder / f"{index}.png")
+    return tmp_path / "photographs"
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "models" / "small.safetensors"
+    save_weights(path, ColorizationNet(0.0625), Objective("classification", ab_bins()), short_side=16)
+    return path
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def one_line(capsys):
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith("error: "), said
+    return said
+
+
+# ---- records ----
+
+
+@pytest.mark.parametrize("command", ["measure", "hints", "probe"])
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("photo.jpg", "must name a file that ends in .json"),
+        ("mine.json", "mine.json is there already and is no such record"),
+        ("other.json", "other.json is there already and is no such record"),
+        ("rows.json", "rows.csv.gz is there already"),
+        ("folder.json", "folder.json is there already"),
+        ("file/x.json", "cannot be written"),
+    ],
+)
+def test_a_record_takes_no_place_of_anything_else(command, out, message, photographs, model, tmp_path, capsys):
+    place = tmp_path / "place"
+    (place / "folder.json").mkdir(parents=True)
+    for name in ("photo.jpg", "mine.json", "rows.csv.gz", "file"):
+        (place / name).write_text('{"precious": 1}')
+    (place / "other.json").write_text('{"run": {}, "raw_accuracy": {}}')
+    before = contents(place)
+    given = ["--weights", str(model)] if command == "hints" else ["--models", str(model)]
+    assert main([command, f"a={photographs}", *given, "--out", str(place / out)]) == 1
+    assert message in one_line(capsys) and contents(place) == before
+
+
+def test_a_collection_that_cannot_be_used_costs_no_other(photographs, model, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    sets = [f"none={tmp_path / 'empty'}", f"some={photographs}", f"nothing={tmp_path / 'empty'}"]
+    assert main(["measure", *sets, "--models", str(model), "--out", str(tmp_path / "x.json")]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("0 colour photographs") == 2 and "some: 6 photographs at 32 x 32 pixels" in printed.out
+    record = json.loads((tmp_path / "x.json").read_text())
+    assert list(record["held_out"]) == ["some"] and record["pixels"] == {"some": 32}
+    again = ["measure", f"some={photographs}", "--models", str(model), "--out", str(tmp_path / "x.json")]
+    assert main(again) == 0, "its own record is replaced"
+
+
+def test_an_interrupt_keeps_what_was_measured(photographs, model, tmp_path):
+    """Stopped in the second collection, as its first method is reported; the first is in the record."""
+    command = [sys.executable, "-m", "repro", "measure", f"first={photographs}", f"second={photographs}"]
+    command += ["--models", str(model), "--size", "512", "--out", str(tmp_path / "x.json")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=paths.ROOT) as run:
+        for line in run.stdout:
+            if line.startswith("second: truth"):
+                run.send_signal(signal.SIGINT)
+                break
+        _, told = run.communicate(timeout=120)
+    assert run.returncode == 130 and told.count("\n") == 1 and "what was finished is kept" in told
+    assert list(json.loads((tmp_path / "x.json").read_text())["held_out"]) == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a=PHOTOGRAPHS", "a=PHOTOGRAPHS"], "two collections are called a"),
+        (["=PHOTOGRAPHS"], "expected NAME=FOLDER"),
+        (["a="], "expected NAME=FOLDER"),
+        (["a/b=PHOTOGRAPHS"], "a collection's name is plain letters"),
+        (["a=PHOTOGRAPHS", "--limit", "0"], "--limit must be at least 1, got 0"),
+        (["a=PHOTOGRAPHS", "--size", "-4"], "--size must be at least 1, got -4"),
+        (["a=PHOTOGRAPHS", "--size", "100000"], "give a smaller --size or --limit"),
+        (["a=PHOTOGRAPHS", "--limit", "1"], "1 colour photograph in"),
+        (["a=PHOTOGRAPHS", "--names", ""], "names is given, but empty"),
+        (["a=PHOTOGRAPHS", "--choices", "--classifier", "lite0"], "--classifier says how pictures are measured"),
+        (["a=PHOTOGRAPHS", "--scan-temperature", "--models", "regression"], "none of these has a temperature"),
+        (["a=PHOTOGRAPHS", "--models", "TAKEN"], "a model cannot be called truth, as another row is"),
+        (["a=PHOTOGRAPHS", "--models", "Rebalanced"], "no weights, NAME.safetensors, in Rebalanced"),
+    ],
+)
+def test_what_would_be_measured_wrongly_is_one_line(arguments, message, photographs, model, tmp_path, capsys):
+    taken = tmp_path / "taken" / "truth.safetensors"
+    taken.parent.mkdir()
+    taken.write_bytes(model.read_bytes())
+    places = {"PHOTOGRAPHS": str(photographs), "TAKEN": str(taken)}
+    given = [places.get(one, one.replace("=PHOTOGRAPHS", f"={photographs}")) for one in arguments]
+    known = [] if "--models" in given else ["--models", str(model)]
+    assert main(["measure", *given, *known, "--out", str(tmp_path / "x.json")]) == 1
+    assert message in one_line(capsys) and not (tmp_path / "x.json").exists()
+
+
+def test_a_classifier_that_knows_none_of_the_classes_is_named(photographs, model, tmp_path, capsys, monkeypatch):
+    from repro.evaluation import classifiers
+
+    stranger = classifiers.Classifier("stranger", ("zebra",), lambda seen: None)
+    monkeypatch.setattr(classifiers, "open_classifier", lambda name: stranger)
+    command = ["measure", f"a={photographs}", "--models", str(model), "--classifier", "x"]
+    assert main([*command, "--out", str(tmp_path / "x.json")]) == 0
+    assert "warning: a: stranger does not know these classes" in capsys.readouterr().err
+
+
+# ---- packs ----
+
+
+def test_packs_replace_packs_and_nothing_else(photographs, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("pack-holiday.zip", "pack-7.zip.bak", "holiday.zip"):
+        (out / name).write_bytes(b"a person's")
+    (out / "pack-7.zip").write_bytes(b"an earlier one")
+    mine = contents(out)
+    gray = tmp_path / "gray"
+    gray.mkdir()
+    Image.new("RGB", (20, 20), (90, 90, 90)).save(gray / "1.png")
+    assert main(["pack", f"g={gray}", "--out", str(out)]) == 1
+    assert "none of the photographs can be used: 1 gray" in one_line(capsys) and contents(out) == mine
+    assert main(["pack", f"p={photographs}", "--out", str(out)]) == 0
+    left = contents(out)
+    assert {str(name) for name in left} == {"pack-holiday.zip", "pack-7.zip.bak", "holiday.zip", "pack-1.zip"}
+    assert all(left[name] == mine[name] for name in left if name in mine)
+
+
+def test_a_packing_that_breaks_off_leaves_the_earlier_packs(photographs, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    pack({"p": photographs}, out)
+    before = contents(out)
+
+    def full(self, *given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ZipFile, "writestr", full)
+    with pytest.raises(OSError, match="No space left"):
+        pack({"p": photographs}, out, size=16)
+    assert contents(out) == before
+
+
+def test_killed_while_packing_the_earlier_packs_are_whole(tmp_path, scenes):
+    """kill -9 in the middle; the same command again."""
+    folder, out = tmp_path / "many", tmp_path / "out"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(400):
+        Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    pack({"m": folder}, out, size=16)
+    before = contents(out)
+    command = [sys.executable, "-m", "repro", "pack", f"m={folder}", "--out", str(out), "--quality", "100"]
+    run = subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.DEVNULL)
+    while run.poll() is None and not any(out.glob(".packing-*/pack-1.zip")):
+        time.sleep(0.005)
+    run.kill()
+    run.wait()
+    assert {name: data for name, data in contents(out).items() if ".packing" not in str(name)} == before
+    assert subprocess.run(command, cwd=paths.ROOT, stdout=subprocess.DEVNULL).returncode == 0
+    with ZipFile(out / "pack-1.zip") as archive:
+        assert archive.testzip() is None and len(archive.namelist()) == 400
+    assert not list(out.glob(".packing-*"))
+
+
+def test_no_two_members_have_one_name(tmp_path, scenes):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for name, scene in zip(("x.png", "x.bmp", "x.tif"), scenes, strict=False):
+        Image.fromarray(scene).save(folder / name)
+    odd = os.fsencode(folder) + b"/h\xe4us.png"  # a name in another encoding
+    with open(odd, "wb") as file:
+        Image.fromarray(scenes[3]).save(file, "png")
+    packs, _ = pack({"a": folder}, tmp_path / "out")
+    names = ZipFile(packs[0]).namelist()
+    assert len(names) == len(set(names)) == 4
+
+
+# ---- what the other commands write ----
+
+
+@pytest.mark.parametrize("name", ["train.json", "train.npy"])
+def test_prepared_photographs_replace_prepared_photographs_alone(name, photographs, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text('{"annotations": []}')
+    command = ["data", "--params", str(paths.ROOT / "params.yaml"), "--source", "folder", "--folder", str(photographs)]
+    command += ["--size", "32", "--train", "0", "--val", "0", "--test", "0", "--out", str(out)]
+    before = contents(out)
+    assert main(command) == 1
+    assert f"{name} is there already" in one_line(capsys) and contents(out) == before
+
+
+def test_imported_weights_replace_nothing(tmp_path, capsys):
+    (tmp_path / "mine.safetensors").write_text("precious")
+    assert main(["import", str(tmp_path / "x.pth"), "--out", str(tmp_path / "mine.safetensors")]) == 1
+    assert "is there already" in one_line(capsys) and (tmp_path / "mine.safetensors").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no weights, NAME.safetensors, in"),
+        (["small"], "no model that comes along is called small"),
+        (["--short-side", "4", "rebalanced"], "short_side must be a whole number from 8 to 1024"),
+        (["--temperature", "nan", "rebalanced"], "temperature must be"),
+        (["regression"], "no such weights file"),
+        (["rebalanced", "classification"], "classification.safetensors: not a weights file"),
+    ],
+)
+def test_nothing_is_shipped_by_halves(arguments, message, model, tmp_path, monkeypatch, capsys):
+    shipped = tmp_path / "pretrained"
+    shipped.mkdir()
+    (shipped / "rebalanced.safetensors").write_text("those of before")
+    monkeypatch.setattr(weights_module, "PRETRAINED", shipped)
+    folder = model.parent if arguments else tmp_path / "nowhere"
+    model.rename(model.with_stem("rebalanced"))
+    (model.parent / "classification.safetensors").write_text("broken")
+    before = contents(shipped)
+    assert main(["ship", "--models", str(folder), *arguments]) == 1
+    assert message in one_line(capsys) and contents(shipped) == before
+
+
+@pytest.mark.parametrize("name", ["shipped", "../evil", "a b", "UPPER"])
+def test_a_run_is_recorded_under_a_name_of_its_own(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/shipped.json").write_text('{"run": {}, "held_out": {}}')
+    before = contents(tmp_path)
+    assert main(["record", name]) == 1
+    one_line(capsys)
+    assert contents(tmp_path) == before
+
+
+def test_a_broken_record_of_a_run_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path)
+    for file in ("metrics/12_results.json", "figures/methods.png", "legacy/first.png"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("{")
+    with pytest.raises(ValueError, match="12_results.json is broken"):
+        records.keep("classroom")
+
+
+@pytest.mark.parametrize("fault", ["no curve", "broken"])
+def test_the_small_models_are_taken_over_whole_or_not_at_all(fault, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "READY", tmp_path / "ready")
+    model.with_suffix(".csv").write_text("step\n1\n")
+    (model.parent / "prior.npz").write_bytes(b"x")
+    if fault == "broken":
+        (model.parent / "zero.safetensors").write_bytes(b"")
+        (model.parent / "zero.csv").write_text("step\n1\n")
+    else:
+        model.with_suffix(".csv").unlink()
+    with pytest.raises((FileNotFoundError, weights_module.WeightsError)):
+        ready.take_over(model.parent)
+    assert not (tmp_path / "ready").exists()
+
+
+@pytest.mark.parametrize("command", [["exercises", "--tally", ""], ["colorize", "x.jpg", "--out", ""], ["record", ""]])
+def test_an_empty_argument_is_no_missing_one(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 1
+    assert "is given, but empty" in one_line(capsys) and not list(tmp_path.iterdir())
+
+
+def test_a_pack_of_no_folder_is_an_error(tmp_path):
+    with pytest.raises(SourceError, match="is not a folder"):
+        pack({"a": tmp_path / "nowhere"}, tmp_path / "out")
