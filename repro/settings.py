@@ -257,9 +257,13 @@ def read(file="params.yaml", changes=None):
 
     Raises SettingsError for the first thing that is wrong, FileNotFoundError for the file.
     """
-    if not Path(file).is_file():
+    if not Path(file).exists():
         raise FileNotFoundError(f"{file} is not here; run this in the project's folder, or name the file")
-    values = _sections(load_yaml(Path(file).read_text(encoding="utf-8"), file), file)
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    values = _sections(load_yaml(text, file), file)
     for name, value in (changes or {}).items():
         section, _, key = name.partition(".")
         values.setdefault(section, {})[key] = value

@@ -181,7 +181,8 @@ def report_all(work, total, out):
 
     count, heard, began = Counter(), True, time.monotonic()
     for number, (path, finish) in enumerate(work, 1):
-        goes_on = f"{count['coloured']} of {total} are coloured, and the same command goes on from there"
+        done = count["coloured"] + count["there already"]
+        goes_on = f"{done} of {total} are coloured, and the same command goes on from there"
         try:
             outcome, line = finish()
         except PhotoError as error:

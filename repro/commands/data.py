@@ -57,7 +57,7 @@ def data(options):
     except (FileNotFoundError, SourceError, ValueError) as error:
         return fail(error)
     except OSError as error:
-        return fail(f"cannot write to {out}: {error.strerror or error}")
+        return fail(f"cannot write to {options.list or out}: {error.strerror or error}")
     return 0
 
 

@@ -258,6 +258,6 @@ def _require_space(folder, count, size):
     needed, free = count * size * size * 3, shutil.disk_usage(folder).free
     if needed > free:
         raise SourceError(
-            f"{count} photographs of {size} x {size} need {needed / 2**30:.2f} GiB in {folder}, where "
-            f"{free / 2**30:.2f} GiB are free; lower limit or size, or choose another destination"
+            f"{count} photographs of {size} x {size} need {needed / 2**20:,.1f} MiB in {folder}, where "
+            f"{free / 2**20:,.1f} MiB are free; lower limit or size, or choose another destination"
         )

@@ -39,7 +39,8 @@ def revealed(
         if len(hints) == number:
             return hints
     if number:
-        raise ValueError(f"{number} patches of {PATCH} pixels find no room in a photograph {photo.shape[:2]}")
+        size = f"{photo.shape[1]} x {photo.shape[0]}"
+        raise ValueError(f"{number} patches of {PATCH} pixels find no room in a photograph of {size}; take larger ones")
     return hints
 
 

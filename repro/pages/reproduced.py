@@ -40,10 +40,10 @@ class Compared:
 
 
 def spread_over_runs():
-    """{figure: {"low", "high", "of"}} in which runs of other seeds and processors should lie; {} where none is known.
+    """{figure: {"low", "high", "of"}} in which a run with another seed should lie; {} where none is known.
 
-    From the trainings of results/known_answers.json: the 95 % prediction interval of one more run,
-    mean ± t s √(1 + 1/n); of the distance from theory, from 0 to the largest one.
+    From the trainings of results/known_answers.json, of five seeds in two precisions on one processor: the 95 %
+    prediction interval of one more run, mean ± t s √(1 + 1/n); of the distance from theory, from 0 to the largest one.
     """
     runs, found = read_result("known_answers").get("runs", []), {}
     for objective in dict.fromkeys(run["objective"] for run in runs):
