@@ -7,6 +7,8 @@ The authors' Caffe release multiplies the logits by 2.606 = 6 / ln 10, so T = .3
 PyTorch release does not scale the logits: it decodes at T = 1, which is the plain mean.
 """
 
+from numbers import Real
+
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
@@ -22,8 +24,8 @@ def annealed_mean(
     temperature: T > 0.  Raises ValueError for shapes that do not match or T <= 0.
     """
     _check(logits, bins)
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}; its limit 0 is `mode`")
+    if not isinstance(temperature, Real) or not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature!r}; its limit 0 is `mode`")
     logits = logits.float() - logits.amax(1, keepdim=True)  # so that a tiny T overflows nothing
     probabilities = torch.softmax(logits / max(temperature, COLDEST), 1)
     return torch.einsum("nqhw,qc->nchw", probabilities, bins.to(probabilities))

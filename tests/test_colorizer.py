@@ -135,7 +135,7 @@ def test_pillow_images_are_looked_at_by_what_they_show(colorizer, mode):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "LAB", "F", "I", "I;16"])
 def test_pillow_images_that_are_not_are_named(colorizer, mode):
-    with pytest.raises(ValueError, match=f"a Pillow image of mode {mode}.*convert it to RGB"):
+    with pytest.raises(ValueError, match=f"a Pillow image of mode {mode}.*read its file with read_photo"):
         colorizer.colorize(Image.new(mode, (8, 8)))
     if mode == "PA":
         palette = Image.new("P", (8, 8))
@@ -454,3 +454,27 @@ def test_the_guided_filter_is_a_ridge_regression_in_every_window():
         expected[:, y, x] = lines[:, *window(y, x)].reshape(4, -1).mean(1)
     offset, slope = guided(ab, lightness, radius, epsilon)
     assert np.allclose(torch.cat((offset, slope)), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda" if not torch.cuda.is_available() else "cuda:99"])
+def test_a_device_that_is_not_there_is_a_value_error(device):
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used here"):
+        Colorizer.load("regression", device=device)
+
+
+@pytest.mark.parametrize("temperature", ["x", -1, 0, float("nan")])
+def test_a_temperature_that_is_none_is_a_value_error(temperature):
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        Colorizer.load("rebalanced").colorize(np.zeros((16, 16, 3), np.uint8), temperature=temperature)
+
+
+def test_the_coldest_temperatures_are_the_mode():
+    model, photo = Colorizer.load("rebalanced"), np.arange(48 * 48, dtype=np.uint32).reshape(48, 48).astype(np.uint8)
+    assert np.array_equal(model.colorize(photo, temperature=1e-300), model.colorize(photo, decoding="mode"))
+
+
+@pytest.mark.parametrize(("mode", "converts"), [("I;16", False), ("F", False), ("LAB", True)])
+def test_a_deep_pillow_image_is_not_to_be_converted(mode, converts):
+    with pytest.raises(ValueError) as told:
+        Colorizer.load("regression").colorize(Image.new(mode, (8, 8)))
+    assert ("convert it" in str(told.value)) == converts

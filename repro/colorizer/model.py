@@ -74,7 +74,7 @@ class Colorizer:
         as_release; in place of those that the file names, as measured to be the best for it.  None means as the
         file says.
         Raises WeightsError if the file is missing, broken, made for other bins or cannot be fetched, ValueError
-        for an option that cannot be.
+        for an option or a device that cannot be.
         """
         given = check_options({name: value for name, value in options.items() if value is not None})
         path = DEFAULT if path is None else path
@@ -85,7 +85,12 @@ class Colorizer:
         # of two the later wins: a default, what was measured to be best for this file, what the caller says
         options = {"short_side": header.get("short_side", 64)} | header.get("colorize", {}) | given
         objective = header["objective"]
-        return cls(folded(network).to(device), bins, objective, origin=str(path), header=header, **options)
+        try:
+            network = folded(network).to(device)
+        except (RuntimeError, AssertionError) as error:  # torch's, for a device that is not here or is none
+            told = str(error).splitlines()[0]
+            raise ValueError(f"device {device!r} cannot be used here: {told}; cpu can") from None
+        return cls(network, bins, objective, origin=str(path), header=header, **options)
 
     @torch.inference_mode()
     def predict(self, lightness: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n outputs h//4 w//4"]:
@@ -270,10 +275,9 @@ def _as_rgb8(photo):
     if isinstance(photo, Image.Image) and photo.mode in ("1", "P", "CMYK", "YCbCr", "HSV"):  # no gray, no RGB
         photo = photo.convert("RGBA" if photo.has_transparency_data else "RGB")
     if isinstance(photo, Image.Image) and photo.mode not in ("L", "RGB"):
-        raise ValueError(
-            f"a Pillow image of mode {photo.mode} cannot be coloured; "
-            "convert it to RGB first, or read its file with read_photo"
-        )
+        deep = photo.mode.startswith(("I", "F"))  # Pillow cuts off what lies above 255
+        way = "" if deep else "convert it to RGB first, or "
+        raise ValueError(f"a Pillow image of mode {photo.mode} cannot be coloured; {way}read its file with read_photo")
     photo = np.asarray(photo)
     if (
         photo.dtype != np.uint8
