@@ -7,6 +7,7 @@ and alt text.
 import base64
 import html
 import io
+import re
 
 import matplotlib.pyplot as plt
 from IPython.display import HTML, display
@@ -21,6 +22,7 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "image.interpolation": "nearest",
 }
+LONG = 60  # letters of a cell that is read as a sentence
 MARKERS = {"regression": "s", "classification": "o", "rebalanced": "^", "gray": "x", "random": "+"}
 LINES = {"regression": ":", "classification": "--", "rebalanced": "-", "gray": "-.", "random": (0, (1, 4))}
 COLORS = {
@@ -65,11 +67,13 @@ def show(figure, caption, alt):
 def show_table(header, rows, caption):
     """Show a table: header of strings, rows of strings or numbers.
 
-    The first column is to the left, the others to the right.
+    The first column and those that hold sentences are to the left, the others to the right.
     """
+    of_column = list(zip(*rows, strict=True))
+    sides = ["left" if any(len(str(cell)) > LONG for cell in cells) else "right" for cells in of_column]
+    sides = ["left", *sides[1:]] if rows else ["left"] * len(header)
 
     def line(tag, values):
-        sides = ["left"] + ["right"] * (len(values) - 1)
         cells = zip(sides, map(_cell_text, values), strict=True)
         return "<tr>" + "".join(f'<{tag} style="text-align:{side}">{text}</{tag}>' for side, text in cells) + "</tr>"
 
@@ -83,4 +87,5 @@ def show_table(header, rows, caption):
 def _cell_text(value):
     if value is None:
         return "&mdash;"
-    return html.escape(f"{value:.3f}" if isinstance(value, float) else str(value))
+    text = html.escape(f"{value:.3f}" if isinstance(value, float) else str(value))
+    return re.sub(r"\[[^][]*\]", r'<span style="white-space:nowrap">\g<0></span>', text)  # an interval on one line
