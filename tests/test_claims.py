@@ -99,6 +99,25 @@ def test_evidence_is_turned_over_where_the_claim_is():
     assert claim.judged([Evidence("auc", ("a", "b"), "", 0.02, 0.01, 0.05, "x")])["verdict"] == FAILS
 
 
+def test_one_of_several_refutes_only_beyond_chance():
+    """Bonferroni over two: 2.241 / 1.960 = 1.1436 times as wide; -.02 [-.04, -.001] then reaches to .0017."""
+    near = Evidence("auc", ("a", "b"), "cats", -0.02, -0.04, -0.001, "x", number=1500)
+    far = Evidence("auc", ("a", "b"), "dogs", -0.02, -0.04, -0.004, "x", number=7)
+    well = Evidence("auc", ("a", "b"), "birds", 0.02, 0.01, 0.03, "x")
+    assert near.widened(2) == pytest.approx((-0.02 - 1.1436 * 0.02, -0.02 + 1.1436 * 0.019), abs=1e-5)
+    assert near.widened(1) == pytest.approx((near.low, near.high))
+    judged = lambda *found: Claim("", "", "auc", (("a", "b"),)).judged(list(found))
+    assert judged(near)["verdict"] == FAILS, "alone"
+    assert judged(near, well)["verdict"] == OPEN and judged(near, well)["evidence"][0]["verdict"] == OPEN
+    assert judged(far, well)["verdict"] == FAILS
+    assert judged(near, far)["text"] == "cats (1,500) -2.0 [-4.0, -0.1]; dogs (7) -2.0 [-4.0, -0.4]"
+
+
+def test_an_end_that_rounds_to_nought_keeps_its_side():
+    found = Evidence("auc", ("a", "b"), "", -0.0053, -0.0106, -0.0001, "x", number=200)
+    assert Claim("", "", "auc", (("a", "b"),)).judged([found])["text"] == "of 200 -0.53 [-1.06, -0.01]"
+
+
 def test_many_intervals_are_summed_up():
     found = [
         Evidence("seen", ("x", "random"), f"conv{n}", n / 100, n / 100 - 0.015, n / 100 + 0.015, "") for n in range(8)
