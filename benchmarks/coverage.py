@@ -12,13 +12,15 @@ import argparse
 import numpy as np
 
 from repro.bins import ab_bins
-from repro.evaluation.intervals import bootstrap
+from repro.evaluation.intervals import Interval, bootstrap
 from repro.evaluation.raw_accuracy import LIMIT, auc_interval
 from repro.files import write_atomically
+from repro.pages.evidence import WIDER
 from repro.pages.records import as_json, run_description
 from repro.study.statistics import _interval
 
 COLOURS, PIXELS, POPULATION = 313, 256, 5000
+BOOTSTRAPPED = tuple(f"paired lead in rebalanced AuC, bootstrap{ending}" for ending in ("", " taken twice as wide"))
 
 
 def population(seed=0, photographs=POPULATION):
@@ -56,6 +58,7 @@ def of_photographs(number, trials, sets):
     truth |= {"AuC": plain, "paired lead in AuC": 1 - other.sum() / counts.sum() / LIMIT - plain}
     truth["rebalanced AuC of gray"] = known[:, 2].mean()
     truth |= {f"{name}, weights held fixed": truth[name] for name in ("rebalanced AuC", "rebalanced AuC of gray")}
+    truth |= dict.fromkeys(BOOTSTRAPPED, truth["paired lead in rebalanced AuC"])
     held, width = dict.fromkeys(truth, 0), dict.fromkeys(truth, 0.0)
     for trial in range(trials):
         rows = draw()
@@ -69,6 +72,7 @@ def of_photographs(number, trials, sets):
             "paired lead in rebalanced AuC": auc_interval(few, theirs, True, mine, trial),
             "rebalanced AuC of gray": auc_interval(few, gray[rows], True, seed=trial),
         }
+        found |= bootstrapped(few, theirs, mine, trial)
         for name, errors in (("rebalanced AuC", mine), ("rebalanced AuC of gray", gray[rows])):
             of_each = 1 - errors @ weights / rarity / LIMIT
             found[f"{name}, weights held fixed"] = bootstrap(of_each, seed=trial, weights=rarity)
@@ -76,6 +80,18 @@ def of_photographs(number, trials, sets):
             held[name] += interval.low <= truth[name] <= interval.high
             width[name] += (interval.high - interval.low) / trials
     return {name: {"covers": held[name] / trials, "mean_width": width[name]} for name in truth}
+
+
+def bootstrapped(counts, one, other, seed):
+    """{name: Interval} of the paired lead in rebalanced AuC by bootstrap, the weights anew in each resample."""
+    rng = np.random.default_rng(seed)
+    times = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), 1000)  # how often each is drawn
+    pixels, lost = times @ counts, times @ (other - one) / LIMIT
+    leads = np.divide(lost, pixels, where=pixels > 0, out=np.zeros_like(lost)).sum(1) / (pixels > 0).sum(1)
+    mean = figure_of(counts, one) - figure_of(counts, other)
+    low, high = np.percentile(leads, (2.5, 97.5))
+    ends = [(mean - wider * (mean - low), mean + wider * (high - mean)) for wider in (1, WIDER)]
+    return {name: Interval(mean, leads.std(), *pair) for name, pair in zip(BOOTSTRAPPED, ends, strict=True)}
 
 
 def of_raters(raters, trials, share=0.323, spread=0.085, pairs=36):

@@ -57,7 +57,7 @@ def main(arguments=None):
     escape_unknown_letters()
     options = parser.parse_args(arguments)
     if empty := [name for name, value in vars(options).items() if _is_empty(value)]:
-        return fail(f"{empty[0].replace('_', '-')} is given, but empty: is a variable of the shell not set?")
+        return fail(f"an empty {empty[0].replace('_', '-')} is given: is a variable of the shell not set?")
     try:
         code = options.run(options)
         if sys.stdout:

@@ -136,13 +136,14 @@ def test_ablations_are_compared_through_their_common_reference(results):
             "model": name,
             "seed": 0,
             "auc_against_classification": against(*lead),
-            "auc_rebalanced_against_classification": against(0, 0),
+            "auc_rebalanced_against_classification": against(*lead),
         }
         for name, lead in (("a", (1, 0.3)), ("b", (0.2, 0.4)))
     ]
     (results / "ablations.json").write_text(json.dumps({"models": rows}))
-    found, _ = evidence.of_ablations([("a", "b"), ("a", "c")])
+    found, rebalanced = evidence.of_ablations([("a", "b"), ("a", "c")])
     assert (found.mean, found.low, found.high) == pytest.approx((0.008, 0.003, 0.013))
+    assert (rebalanced.low, rebalanced.high) == pytest.approx((-0.002, 0.018)), "by bootstrap, so twice as wide"
 
 
 def test_the_authors_weights_have_their_own_column(results):

@@ -69,6 +69,7 @@ def one_line(capsys):
         ("photo.jpg", "must name a file that ends in .json"),
         ("mine.json", "mine.json is there already and is no such record"),
         ("other.json", "other.json is there already and is no such record"),
+        ("part.json", "part.partial.json is there already and is no such record"),
         ("rows.json", "rows.csv.gz is there already"),
         ("folder.json", "folder.json is there already"),
         ("file/x.json", "cannot be written"),
@@ -77,7 +78,7 @@ def one_line(capsys):
 def test_a_record_takes_no_place_of_anything_else(command, out, message, photographs, model, tmp_path, capsys):
     place = tmp_path / "place"
     (place / "folder.json").mkdir(parents=True)
-    for name in ("photo.jpg", "mine.json", "rows.csv.gz", "file"):
+    for name in ("photo.jpg", "mine.json", "rows.csv.gz", "file", "part.partial.json"):
         (place / name).write_text('{"precious": 1}')
     (place / "other.json").write_text('{"run": {}, "raw_accuracy": {}}')
     before = contents(place)
@@ -96,6 +97,11 @@ def test_a_collection_that_cannot_be_used_costs_no_other(photographs, model, tmp
     assert list(record["held_out"]) == ["some"] and record["pixels"] == {"some": 32}
     again = ["measure", f"some={photographs}", "--models", str(model), "--out", str(tmp_path / "x.json")]
     assert main(again) == 0, "its own record is replaced"
+    before = (tmp_path / "x.json").read_bytes(), (tmp_path / "x.csv.gz").read_bytes()
+    assert main(["measure", *sets, "--models", str(model), "--out", str(tmp_path / "x.json")]) == 1
+    assert before == ((tmp_path / "x.json").read_bytes(), (tmp_path / "x.csv.gz").read_bytes()), "but not by a part"
+    assert json.loads((tmp_path / "x.partial.json").read_text())["photographs"] == {"some": 6}
+    assert "written: " in capsys.readouterr().out
 
 
 def test_an_interrupt_keeps_what_was_measured(photographs, model, tmp_path):
@@ -119,11 +125,12 @@ def test_an_interrupt_keeps_what_was_measured(photographs, model, tmp_path):
         (["=PHOTOGRAPHS"], "expected NAME=FOLDER"),
         (["a="], "expected NAME=FOLDER"),
         (["a/b=PHOTOGRAPHS"], "a collection's name is plain letters"),
+        (["..=PHOTOGRAPHS"], "a collection's name is plain letters"),
         (["a=PHOTOGRAPHS", "--limit", "0"], "--limit must be at least 1, got 0"),
         (["a=PHOTOGRAPHS", "--size", "-4"], "--size must be at least 1, got -4"),
         (["a=PHOTOGRAPHS", "--size", "100000"], "give a smaller --size or --limit"),
         (["a=PHOTOGRAPHS", "--limit", "1"], "1 colour photograph in"),
-        (["a=PHOTOGRAPHS", "--names", ""], "names is given, but empty"),
+        (["a=PHOTOGRAPHS", "--names", ""], "an empty names is given"),
         (["a=PHOTOGRAPHS", "--choices", "--classifier", "lite0"], "--classifier says how pictures are measured"),
         (["a=PHOTOGRAPHS", "--scan-temperature", "--models", "regression"], "none of these has a temperature"),
         (["a=PHOTOGRAPHS", "--models", "TAKEN"], "a model cannot be called truth, as another row is"),
@@ -151,6 +158,17 @@ def test_a_classifier_that_knows_none_of_the_classes_is_named(photographs, model
     assert "warning: a: stranger does not know these classes" in capsys.readouterr().err
 
 
+def test_hints_go_on_after_a_collection_whose_photographs_are_too_small(photographs, model, tmp_path, capsys):
+    for folder, size in (("tiny", 8), ("large", 96)):
+        (tmp_path / folder).mkdir()
+        for path in photographs.rglob("*.png"):
+            Image.open(path).resize((size, size)).save(tmp_path / folder / path.name)
+    command = ["hints", f"tiny={tmp_path / 'tiny'}", f"some={tmp_path / 'large'}", "--limit", "2"]
+    assert main([*command, "--weights", str(model), "--out", str(tmp_path / "x.json")]) == 1
+    assert "tiny: 20 patches of 7 pixels find no room in a photograph of 8 x 8" in capsys.readouterr().err
+    assert json.loads((tmp_path / "x.json").read_text())["photographs"] == {"some": 2}
+
+
 # ---- packs ----
 
 
@@ -159,7 +177,8 @@ def test_packs_replace_packs_and_nothing_else(photographs, tmp_path, capsys):
     out.mkdir()
     for name in ("pack-holiday.zip", "pack-7.zip.bak", "holiday.zip"):
         (out / name).write_bytes(b"a person's")
-    (out / "pack-7.zip").write_bytes(b"an earlier one")
+    with ZipFile(out / "pack-7.zip", "w") as earlier:
+        earlier.writestr("train/a/1.webp", b"")
     mine = contents(out)
     gray = tmp_path / "gray"
     gray.mkdir()
@@ -170,6 +189,22 @@ def test_packs_replace_packs_and_nothing_else(photographs, tmp_path, capsys):
     left = contents(out)
     assert {str(name) for name in left} == {"pack-holiday.zip", "pack-7.zip.bak", "holiday.zip", "pack-1.zip"}
     assert all(left[name] == mine[name] for name in left if name in mine)
+
+
+@pytest.mark.parametrize("fault", ["no zip", "another zip", "folder"])
+def test_a_file_that_is_only_called_a_pack_stays(fault, photographs, tmp_path, capsys):
+    place = tmp_path / "out" / "pack-12.zip"
+    place.parent.mkdir()
+    if fault == "folder":
+        place.mkdir()
+    elif fault == "no zip":
+        place.write_bytes(b"a person's")
+    else:
+        with ZipFile(place, "w") as mine:
+            mine.writestr("letters/1.txt", b"dear")
+    before = contents(tmp_path)
+    assert main(["pack", f"p={photographs}", "--out", str(place.parent)]) == 1
+    assert "pack-12.zip is there already and is no pack" in one_line(capsys) and contents(tmp_path) == before
 
 
 def test_a_packing_that_breaks_off_leaves_the_earlier_packs(photographs, tmp_path, monkeypatch):
@@ -202,6 +237,8 @@ def test_killed_while_packing_the_earlier_packs_are_whole(tmp_path, scenes):
     run.kill()
     run.wait()
     assert {name: data for name, data in contents(out).items() if ".packing" not in str(name)} == before
+    for left in out.glob(".packing-*"):
+        os.utime(left, (0, 0))  # long ago
     assert subprocess.run(command, cwd=paths.ROOT, stdout=subprocess.DEVNULL).returncode == 0
     with ZipFile(out / "pack-1.zip") as archive:
         assert archive.testzip() is None and len(archive.namelist()) == 400
@@ -251,6 +288,7 @@ def test_imported_weights_replace_nothing(tmp_path, capsys):
         (["--temperature", "nan", "rebalanced"], "temperature must be"),
         (["regression"], "no such weights file"),
         (["rebalanced", "classification"], "classification.safetensors: not a weights file"),
+        (["rebalanced", "encoder"], "does not fit half precision"),
     ],
 )
 def test_nothing_is_shipped_by_halves(arguments, message, model, tmp_path, monkeypatch, capsys):
@@ -261,20 +299,34 @@ def test_nothing_is_shipped_by_halves(arguments, message, model, tmp_path, monke
     folder = model.parent if arguments else tmp_path / "nowhere"
     model.rename(model.with_stem("rebalanced"))
     (model.parent / "classification.safetensors").write_text("broken")
+    large = ColorizationNet(0.0625)
+    large.layers["conv1_1"][0].weight.data[0] = 1e9
+    save_weights(model.parent / "encoder.safetensors", large, Objective("classification", ab_bins()))
     before = contents(shipped)
     assert main(["ship", "--models", str(folder), *arguments]) == 1
     assert message in one_line(capsys) and contents(shipped) == before
 
 
-@pytest.mark.parametrize("name", ["shipped", "../evil", "a b", "UPPER"])
-def test_a_run_is_recorded_under_a_name_of_its_own(name, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("shipped", "shipped.json is there already and is no such record"),
+        ("../evil", "a record's name is of a-z"),
+        ("a b", "a record's name is of a-z"),
+        ("UPPER", "a record's name is of a-z"),
+    ],
+)
+def test_a_run_is_recorded_under_a_name_of_its_own(name, message, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(paths, "OUTPUTS", tmp_path / "outputs")
+    for file in ("outputs/metrics/12_results.json", "outputs/figures/methods.png", "outputs/legacy/first.png"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("{}")  # a run that could be recorded
     (tmp_path / "results").mkdir()
     (tmp_path / "results/shipped.json").write_text('{"run": {}, "held_out": {}}')
     before = contents(tmp_path)
     assert main(["record", name]) == 1
-    one_line(capsys)
-    assert contents(tmp_path) == before
+    assert message in one_line(capsys) and contents(tmp_path) == before
 
 
 def test_a_broken_record_of_a_run_is_one_line(tmp_path, monkeypatch):
@@ -305,7 +357,7 @@ def test_the_small_models_are_taken_over_whole_or_not_at_all(fault, model, tmp_p
 def test_an_empty_argument_is_no_missing_one(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(command) == 1
-    assert "is given, but empty" in one_line(capsys) and not list(tmp_path.iterdir())
+    assert "an empty " in one_line(capsys) and not list(tmp_path.iterdir())
 
 
 def test_a_pack_of_no_folder_is_an_error(tmp_path):

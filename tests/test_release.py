@@ -19,8 +19,9 @@ from repro.__main__ import main
 from repro.bins import ab_bins
 from repro.color import rgb8_to_lab, rgb8_to_lightness
 from repro.colorizer import Colorizer, enlarge, release
-from repro.colorizer.weights import WeightsError, load_weights, read_header
+from repro.colorizer.weights import WeightsError, load_weights, read_header, save_weights
 from repro.network import DEAD
+from repro.objectives import Objective
 
 
 class Release(nn.Module):
@@ -285,6 +286,13 @@ def test_a_cache_that_cannot_be_written_or_is_damaged(published, pth, tmp_path, 
 
 
 # ---- imported ----
+
+
+def test_other_weights_in_its_place_are_not_the_authors(published, tmp_path, tiny_network, bins):
+    goal = Objective("rebalanced", bins, torch.ones(313))
+    save_weights(release.place(), tiny_network(313), goal)
+    with pytest.raises(WeightsError, match="was not made of the file that the authors published"):
+        Colorizer.load("release")
 
 
 def test_import_keeps_the_published_file_under_its_name(published, pth, tmp_path, capsys):

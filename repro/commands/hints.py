@@ -44,13 +44,18 @@ def measure_hints(options):
         model = Colorizer.load(options.weights)
         try:
             for held_out in sets_of(options, failed=failed):
-                rows += hinted.measure_hints(held_out, model, seed=options.seed, report=say)
-                number[held_out.name] = len(held_out.names)
+                try:
+                    rows += hinted.measure_hints(held_out, model, seed=options.seed, report=say)
+                    number[held_out.name] = len(held_out.names)
+                except ValueError as error:
+                    failed.append(held_out.name)
+                    fail(f"{held_out.name}: {error}")
         finally:
             if number:
                 card = {"name": Path(model.origin).stem, "description": model.description} if model.header else {}
                 record = {"run": run_description(options.seed), "model": card | model.card(), "photographs": number}
-                write_record(out, record | {"patch_pixels": hinted.PATCH} | hinted.record_of(rows))
+                record |= {"patch_pixels": hinted.PATCH} | hinted.record_of(rows)
+                write_record(out, record, whole=len(number) == len(options.sets))
     except (SourceError, WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
     return int(bool(failed))

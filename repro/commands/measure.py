@@ -82,7 +82,8 @@ def measure_models(options):
             _measure_sets(options, section, models, classifiers, names, found)
         finally:
             if found.photographs:
-                write_record(out, found.record(section, models), as_csv(found.rows) if found.rows else None)
+                rows, whole = as_csv(found.rows) if found.rows else None, len(found.photographs) == len(options.sets)
+                write_record(out, found.record(section, models), rows, whole)
     except (SourceError, ClassifierError, WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
     return int(bool(found.failed))

@@ -1,9 +1,8 @@
 """What the commands that measure share: collections of photographs from the command line, and the record to write."""
 
 import json
-import os
 import sys
-import uuid
+import tempfile
 from pathlib import Path
 
 from repro.commands import say
@@ -25,8 +24,8 @@ def named_folders(given):
         name, _, folder = one.partition("=")
         if not name or not folder:
             raise ValueError(f"expected NAME=FOLDER, got {printable(one)!r}")
-        if name != printable(name) or set(name) & set("/\\,|"):
-            raise ValueError(f"a collection's name is plain letters, without / \\ , and |; got {printable(name)!r}")
+        if name != printable(name) or set(name) & set("/\\,|") or not name.strip("."):
+            raise ValueError(f"a collection's name is plain letters, without / \\ , or |; got {printable(name)!r}")
         if name in found:
             raise ValueError(f"two collections are called {name}; give each a name of its own")
         found[name] = Path(folder).expanduser()
@@ -77,16 +76,11 @@ def read_set(name, folder, size=None, limit=None, names=None):
     folder = Path(folder)
     items, classes = items_in(folder)
     items = items if names is None else _named(items, names, folder)
-    photos, kept = colour_photographs(folder, items, limit)
+    photos, kept = colour_photographs(folder, items, limit, size)
     if len(kept) < 2:
-        asked = f" (of {limit} asked for)" if limit and limit < 2 else ""
+        asked = f", {limit} asked for" if limit and limit < 2 else ", and the list names no other" * (names is not None)
         raise SourceError(f"{_count(len(kept), 'colour photograph')} in {folder}{asked}; at least two are needed")
     size = size or min(min(photo.shape[:2]) for photo in photos)
-    if len(kept) * size**2 > LARGEST_SET:
-        raise SourceError(
-            f"{name}: {len(kept):,} squares of {size:,} pixels a side are more than {LARGEST_SET:,} pixels, which are "
-            "held in memory; give a smaller --size or --limit"
-        )
     say(f"{name}: {len(kept):,} photographs at {size} x {size} pixels")
     return HeldOut(name, squares_of(photos, size), [item.name for item in kept], [item.label for item in kept], classes)
 
@@ -138,16 +132,17 @@ def squares_of(photos, size):
     return np.stack([center_square(photo, size) for photo in photos])
 
 
-def colour_photographs(folder, items, limit):
+def colour_photographs(folder, items, limit, size=None):
     """`(photographs, their items)`: the first `limit` in colour of a folder's `items`.
 
-    Each other one is set aside by name.
+    Each other one is set aside by name.  size: of central squares; None: whole photographs.  Raises SourceError for
+    more than memory holds.
     """
-    from repro.datasets.folder import taking_turns
-    from repro.datasets.photographs import PhotoError, is_colorful, read_photo
+    from repro.datasets.folder import SourceError, taking_turns
+    from repro.datasets.photographs import PhotoError, center_square, is_colorful, read_photo
     from repro.files import overheard
 
-    photos, kept, gray = [], [], 0
+    photos, kept, gray, held = [], [], 0, 0
     for item in taking_turns(items):
         try:
             with overheard():
@@ -156,7 +151,13 @@ def colour_photographs(folder, items, limit):
             say(f"set aside: {error}", sys.stderr)
             continue
         if is_colorful(photo):
-            photos.append(photo)
+            held += size**2 if size else photo.shape[0] * photo.shape[1]
+            if held > LARGEST_SET:
+                raise SourceError(
+                    f"the photographs of {folder} have more than {LARGEST_SET:,} pixels together, which are held in "
+                    "memory; give a smaller --size or --limit"
+                )
+            photos.append(center_square(photo, size) if size else photo)
             kept.append(item)
         else:
             gray += 1
@@ -180,17 +181,15 @@ def record_place(out, section):
     if out.suffix != ".json":
         raise ValueError(f"--out must name a file that ends in .json, got {printable(out)}")
     rows = rows_of(out)
-    if out.exists() and not _holds(out, section):
-        raise ValueError(f"{printable(out)} is there already and is no such record; name another file")
+    for place in (out, partial_of(out)):
+        if place.exists() and not _holds(place, section):
+            raise ValueError(f"{printable(place)} is there already and is no such record, or broken; name another file")
     if rows.exists() and not out.exists():
-        raise ValueError(
-            f"{printable(rows)} is there already, without the record that it belongs to; name another file"
-        )
-    tried = out.parent / f".{uuid.uuid4().hex}.part"
+        raise ValueError(f"{printable(rows)} is there already, without a record beside it; name another file")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        tried.touch()
-        os.remove(tried)
+        with tempfile.TemporaryFile(dir=there):
+            pass
     except OSError as error:
         raise ValueError(f"{printable(out)} cannot be written: {error.strerror or error}") from None
     return out
@@ -201,6 +200,11 @@ def rows_of(out):
     return out.with_suffix(".csv.gz")
 
 
+def partial_of(out):
+    """Where the record of a run that lacks some of its collections is written if an earlier one is there."""
+    return out.with_suffix(".partial.json")
+
+
 def _holds(file, section):
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -209,18 +213,22 @@ def _holds(file, section):
     return isinstance(found, dict) and "run" in found and section in found
 
 
-def write_record(out, record, rows=None):
-    """Write a record and, where there are, the bytes of its rows; results/ is quoted anew.  Raises ValueError."""
+def write_record(out, record, rows=None, whole=True):
+    """Write a record and, where there are, the bytes of its rows; results/ is quoted anew.  Raises ValueError.
+
+    whole: whether it has all collections; a part replaces no earlier record, and nothing quotes it.
+    """
     from repro import paths
     from repro.files import write_atomically
     from repro.pages.claims import update
     from repro.pages.records import as_json
 
+    out = partial_of(out) if not whole and out.exists() else out
     try:
         if rows:
             write_atomically(rows_of(out), rows)
         write_atomically(out, as_json(record))
-        if out.resolve().parent == paths.RESULTS.resolve():
+        if whole and out.resolve().parent == paths.RESULTS.resolve():
             update()
     except OSError as error:
         raise ValueError(f"{printable(out)} cannot be written: {error.strerror or error}") from None

@@ -38,7 +38,7 @@ def pack(options):
     except (SourceError, ValueError) as error:
         return fail(error)
     except OSError as error:
-        return fail(f"cannot write to {options.out}: {error.strerror}")
+        return fail(f"cannot write to {options.out}: {error.strerror or error}")
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
     print("written:", *packs, sep="\n  ")
     print(f"left out: {reasons or 'none'}")

@@ -55,7 +55,7 @@ def probe_models(options):
         finally:
             if found:
                 record = {"run": run_description(0), "models": {name: model.card() for name, model in models.items()}}
-                write_record(out, record | {"layers": found})
+                write_record(out, record | {"layers": found}, whole=len(found) == len(folders))
     except (WeightsError, FileNotFoundError, ValueError) as error:
         return fail(error)
     return failed

@@ -1,6 +1,7 @@
 """python -m repro ship: models kept as those that come along."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from repro.commands import fail
 
@@ -22,7 +23,8 @@ def add(commands):
 def ship(options):
     """Write the models into the package; returns the exit code."""
     from repro import paths
-    from repro.colorizer.weights import MODELS, PRETRAINED, WeightsError, check_options, halve, models_in, read_header
+    from repro.colorizer.weights import MODELS, PRETRAINED, WeightsError, check_options, halve, models_in
+    from repro.files import write_atomically
 
     folder = Path(options.models or paths.OUTPUTS / "models")
     choices = {name: getattr(options, name) for name in ("short_side", "temperature", "guided", "mirrored", "as_scan")}
@@ -34,10 +36,11 @@ def ship(options):
             raise WeightsError(f"no weights, NAME.safetensors, in {folder}")
         if strange := [name for name in names if name not in MODELS]:
             raise WeightsError(f"no model that comes along is called {strange[0]}; there are {', '.join(MODELS)}")
-        for name in names:  # all are read before the first one is replaced
-            read_header(folder / f"{name}.safetensors")
-        for name in names:
-            halve(folder / f"{name}.safetensors", PRETRAINED / f"{name}.safetensors", colorize=choices)
+        with TemporaryDirectory() as halved:  # all of them, before the first one is replaced
+            for name in names:
+                halve(folder / f"{name}.safetensors", Path(halved, f"{name}.safetensors"), colorize=choices)
+            for name in names:
+                write_atomically(PRETRAINED / f"{name}.safetensors", Path(halved, f"{name}.safetensors").read_bytes())
     except (WeightsError, ValueError) as error:
         return fail(error)
     except OSError as error:

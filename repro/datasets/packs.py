@@ -10,12 +10,13 @@ that one pack is enough to try everything with.
 import os
 import re
 import shutil
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 from PIL import Image
 
@@ -26,6 +27,7 @@ from repro.files import printable
 
 HELD_BACK = 0.025  # of the photographs are for validation, and as many for testing
 ENTRY = 150  # bytes of a zip file for each photograph, besides twice its name
+STALE = 3600  # seconds after which a folder of unfinished packs was left by a run that was killed
 _BATCH = 256  # photographs read at a time
 
 
@@ -35,15 +37,20 @@ def pack(collections, out, size=128, mib=45, quality=65, without=()):
     collections: {name: folder}.  size: of the squares, pixels; smaller photographs are not enlarged.  mib: of a
     pack, at most.  quality: of WebP, 1..100.  without: names of folders to leave out, as those that hold
     drawings.  Of files with the same bytes one is kept; gray and broken ones are left out.
-    Earlier packs, pack-<number>.zip, are replaced once all new ones are whole, and no other file is touched.
+    Earlier packs, pack-<number>.zip, are replaced one by one when all new ones are whole; no other file is touched.
     Returns the packs' paths and {reason: how many were left out}.  Raises SourceError for a folder that is
     missing or gives nothing, OSError where `out` cannot be written to.
     """
     out, left_out = Path(out), Counter()
     members = _members(collections, set(without), left_out)
     out.mkdir(parents=True, exist_ok=True)
+    earlier = [path for path in out.iterdir() if re.fullmatch(r"pack-\d+\.zip", path.name)]
+    for path in earlier:
+        if not _is_pack(path):
+            raise SourceError(f"{path} is there already and is no pack; choose another folder")
     for left in out.glob(".packing-*"):  # by a run that was killed
-        shutil.rmtree(left, ignore_errors=True)
+        if time.time() - left.stat().st_mtime > STALE:
+            shutil.rmtree(left, ignore_errors=True)
     with TemporaryDirectory(dir=out, prefix=".packing-") as folder:
         made = _write(_encoded(members, size, quality), Path(folder), mib * 2**20, left_out)
         if not made:
@@ -52,10 +59,19 @@ def pack(collections, out, size=128, mib=45, quality=65, without=()):
         for new in made:
             os.replace(new, out / new.name)
     packs = [out / new.name for new in made]
-    for old in out.iterdir():
-        if re.fullmatch(r"pack-\d+\.zip", old.name) and old not in packs:
+    for old in earlier:
+        if old not in packs:
             old.unlink()
     return packs, left_out
+
+
+def _is_pack(path):
+    """Whether a file is a zip file of small squares, as `pack` writes it."""
+    try:
+        with ZipFile(path) as archive:
+            return all(re.fullmatch(r"(train|val|test)/.+\.webp", name) for name in archive.namelist())
+    except (OSError, BadZipFile):
+        return False
 
 
 def _write(encoded, folder, most, left_out):

@@ -20,6 +20,7 @@ DECODED = {
 FIXED = "weights held fixed"  # said of a source whose intervals of rebalanced AuC are mostly too wide
 SEEN = (("truth", "classification"), ("gray", "random"))  # pairs that classifiers alone are asked about
 RELEASE = "release"  # the method's name where the authors' weights were measured
+WIDER = 2  # times: bootstrap intervals of rebalanced AuC
 PERCENT = 0.01  # results/ablations.json is in per cent
 
 
@@ -54,7 +55,10 @@ class Evidence:
         return replace(self, pair=pair, mean=mean, low=low, high=high, theory=theory)
 
     def widened(self, count):
-        """(low, high) as wide as one of `count` intervals must be for all to hold together in 95 % (Bonferroni)."""
+        """(low, high) as wide as one of `count` intervals must be for all to hold together in 95 %.
+
+        Bonferroni's correction by normal quantiles; of few raters or seeds, Student's would be wider still.
+        """
         factor = NormalDist().inv_cdf(1 - 0.025 / count) / NormalDist().inv_cdf(0.975)
         return self.mean - factor * (self.mean - self.low), self.mean + factor * (self.high - self.mean)
 
@@ -82,9 +86,10 @@ def of_a_run(record, source):
     """[Evidence] in what page 12 kept of a run of the pipeline; source: the file's name."""
     accuracy = record.get("raw_accuracy", {})
     found = _listed(source, "", accuracy.get("differences", {}), _theory_of(accuracy))
-    found += _listed(source, "", record.get("decoding", {}).get("differences", {}))
     found = [replace(one, number=accuracy.get("photographs")) for one in found]
-    semantic = record.get("semantic", {})
+    decoding, semantic = record.get("decoding", {}), record.get("semantic", {})
+    decoded = _listed(source, "", decoding.get("differences", {}))
+    found += [replace(one, number=decoding.get("photographs")) for one in decoded]
     for classifier, pairs in semantic.get("differences", {}).items():
         listed = _listed(source, classifier, {pair: {"top1": interval} for pair, interval in pairs.items()})
         found += [replace(one, number=semantic.get("photographs")) for one in listed]
@@ -146,7 +151,7 @@ def of_photographs(name, pairs=(*COMPARED, *VIVID, *SEEN)):
         }
         for collection in {**known, **computed}
     }
-    return _as_evidence(merged, rows, f"{name}.csv.gz", known)
+    return _as_evidence(merged, rows, f"{name}.csv.gz", known, record.get("photographs", {}))
 
 
 def _known(record):
@@ -176,10 +181,15 @@ def _computed(rows, known, pairs):
     for collection in dict.fromkeys(row["set"] for row in rows):
         of_set = [row for row in rows if row["set"] == collection]
         for figure in of_set[0]:
-            left_out = SEEN if figure in ("colorfulness", "steps") else VIVID if _is_top1(figure) else (*VIVID, *SEEN)
-            asked = [pair for pair in pairs if pair not in left_out]
-            if figure not in ("auc", "auc_rebalanced", "colorfulness", "steps") and not _is_top1(figure):
+            if figure in ("auc", "auc_rebalanced"):
+                alone = ()
+            elif figure in ("colorfulness", "steps"):
+                alone = VIVID
+            elif _is_top1(figure):
+                alone = SEEN
+            else:
                 continue
+            asked = [pair for pair in pairs if pair not in (*VIVID, *SEEN) or pair in alone]
             missing = [pair for pair in asked if figure not in known.get(collection, {}).get(" - ".join(pair), {})]
             kept = ("set", "method", "pixels", "rarity", figure)
             part = [{name: row[name] for name in kept if name in row} for row in of_set]
@@ -219,14 +229,14 @@ def of_the_release():
     return found
 
 
-def _as_evidence(pairs_of, rows, source, known=None):
+def _as_evidence(pairs_of, rows, source, known, numbers):
     """[Evidence] of {set: {"A - B": {figure: interval}}}, colourfulness and steps as shares of the truth's.
 
-    known: what of it was measured with the colours of every photograph at hand.
+    known: what of it was measured with the colours of every photograph at hand.  numbers: {set: its photographs}.
     """
     found = []
     for collection, pairs in pairs_of.items():
-        number = len({row["photograph"] for row in rows if row["set"] == collection}) or None
+        number = numbers.get(collection)
         for one in _listed(source, collection, pairs):
             one = replace(one, number=number)
             shown = _NAMES.get(one.figure, one.figure)
@@ -238,7 +248,7 @@ def _as_evidence(pairs_of, rows, source, known=None):
                 one = replace(one, figure="top1", where=f"{collection}, {shown.removeprefix('top1 ')}, 1,000 classes")
             elif shown not in ("auc", "auc_rebalanced"):
                 continue
-            elif shown == "auc_rebalanced" and not _has((known or {}).get(collection, {}), one.pair):
+            elif shown == "auc_rebalanced" and not _has(known.get(collection, {}), one.pair):
                 one = replace(one, source=f"{source}, {FIXED}")
             if {*one.pair} <= set(DECODED) and one.figure != "top1":
                 one = replace(one, pair=tuple(DECODED[name] for name in one.pair))
@@ -255,8 +265,10 @@ _NAMES = {"colorfulness": "chroma"}  # what claims call a figure of `measure`
 def of_ablations(pairs, named="ablation "):
     """[Evidence] of results/ablations.json for pairs of its models; named: what stands before a figure's name.
 
-    The file has every model's difference from classification, by bootstrap.  That of two others is taken as if the two
-    were independent, which makes its interval too wide rather than too narrow; `where` says so.
+    The file has every model's difference from classification, by bootstrap.  Intervals of rebalanced AuC are taken
+    twice as wide (`WIDER`), since a bootstrap's hold less than they promise (results/coverage.json).  That of two
+    others is taken as if the two were independent, which makes its interval too wide rather than too narrow; `where`
+    says so.
     """
     record = read_result("ablations")
     models = {(row["model"], row["seed"]): row for row in record.get("models", [])}
@@ -271,9 +283,10 @@ def of_ablations(pairs, named="ablation "):
 
 def _between(one, other, name, figure, number):
     a, b = (row[f"{figure}_against_classification"] for row in (one, other))
+    wider = WIDER if figure == "auc_rebalanced" else 1
     mean = a["difference"] - b["difference"]
     below, above = (
-        ((a["difference"] - a[near]) ** 2 + (b[far] - b["difference"]) ** 2) ** 0.5
+        wider * ((a["difference"] - a[near]) ** 2 + (b[far] - b["difference"]) ** 2) ** 0.5
         for near, far in (("low", "high"), ("high", "low"))
     )
     ends = (PERCENT * value for value in (mean, mean - below, mean + above))

@@ -256,7 +256,7 @@ def claims_table(found):
         "brackets, or after “of”: how many photographs or scenes. Rebalanced AuC falls with their number, so only "
         "differences of one collection are compared. *Theory*: the lead that perfect networks would have on the same "
         "scenes. *Trained*: the classifier of page 07 that was trained on these scenes. “64 px”: shorter trainings, "
-        "on smaller photographs (`results/ablations.json`). An empty cell: not measured."
+        "measured on photographs shrunk to 64 pixels (`results/ablations.json`). An empty cell: not measured."
     )
     return f"{markdown(*claims_rows(found))}\n\n{note} {found['rule']}"
 

@@ -139,7 +139,8 @@ def ablations_table(results):
             ]
             rows.append([choice, against, where, *cells])
     note = (
-        "Points of AuC with 95 % intervals over photographs, by bootstrap; not paired: from two differences, which "
+        "Points of AuC with 95 % intervals over photographs, by bootstrap; those of rebalanced AuC are taken twice as "
+        "wide, as a bootstrap's hold less than they promise. Not paired: from two differences, which "
         f"makes the interval too wide. {results['trained_on']}; measured on {results['measured_on']}. "
         f"{results['date']}, {results['hardware']}."
     )
