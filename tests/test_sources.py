@@ -505,7 +505,7 @@ def test_prepare_errors_say_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="val.json does not exist; prepare the val split first"):
         load_prepared(tmp_path, "val")
     monkeypatch.setattr(prepared_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
-    with pytest.raises(SourceError, match=r"200 photographs of 64 x 64 need 0\.00 GiB .* 0\.00 GiB are free"):
+    with pytest.raises(SourceError, match=r"200 photographs of 64 x 64 need 2\.3 MiB .* MiB are free"):
         prepare(MadeSource(), "val", 64, destination=tmp_path)
     assert os.listdir(tmp_path) == []
 

@@ -21,7 +21,7 @@ from repro.network import DEAD
 PRETRAINED = Path(__file__).parent / "pretrained"  # the models that come along; MODEL_CARD.md beside them
 MODELS = {  # what each of them is
     "regression": "the paper's L2 regression",
-    "regression_finetuned": "the paper's L2 regression, fine-tuned from classification",
+    "regression_finetuned": "the paper's L2 regression, fine-tuned from its full model",
     "classification": "the paper's classification",
     "rebalanced": "the paper's full model, classification with rebalancing",
     "encoder": "the paper's full objective on an encoder that ImageNet's labels taught, beyond the paper",
