@@ -52,6 +52,7 @@ REFERENCE = {  # a page of the reference: its title, what it tells, and its modu
         "evaluation",
     ),
 }
+MARK = ".site"  # an empty file in the site's folder: a build may replace it
 NEEDS = (
     "*(Sliders follow that need JavaScript and a browser of 2021 or later. The picture above is their first state.)*"
 )
@@ -215,8 +216,14 @@ def accessible(html, folder=""):
 
 
 def build(pages, out):
-    """Build the site into `out`, replacing what was there; returns Sphinx's exit code."""
+    """Build the site into `out`, replacing an earlier one; returns Sphinx's exit code.
+
+    Raises FileExistsError where `out` holds anything else.
+    """
     from sphinx.cmd.build import build_main
+
+    if out.exists() and not (out / MARK).exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise FileExistsError(f"{out} is there already and is no earlier site; name another --out")
 
     with TemporaryDirectory() as work:
         tree, html = Path(work, "tree"), Path(work, "html")
@@ -228,6 +235,7 @@ def build(pages, out):
             shutil.copy(html / "README.html", html / "index.html")
             shutil.rmtree(out, ignore_errors=True)
             shutil.copytree(html, out, ignore=shutil.ignore_patterns(".doctrees", ".buildinfo"))
+            (out / MARK).touch()
     return code
 
 
@@ -238,7 +246,7 @@ def main():
     options = parser.parse_args()
     try:
         code = build(options.pages, options.out)
-    except (FileNotFoundError, translate.TranslationError) as error:
+    except (FileExistsError, FileNotFoundError, translate.TranslationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if code == 0:

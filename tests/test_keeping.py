@@ -363,3 +363,226 @@ def test_an_empty_argument_is_no_missing_one(command, tmp_path, monkeypatch, cap
 def test_a_pack_of_no_folder_is_an_error(tmp_path):
     with pytest.raises(SourceError, match="is not a folder"):
         pack({"a": tmp_path / "nowhere"}, tmp_path / "out")
+
+
+# ---- the study ----
+
+
+class Server:
+    """Serves nothing."""
+
+    def run(self, sockets):
+        sockets[0].close()
+
+
+@pytest.fixture
+def serve(tmp_path, photographs, monkeypatch):
+    """Runs `study serve --photographs` on a folder of photographs, all answers below tmp_path."""
+    from repro.study import serving
+
+    monkeypatch.setattr(serving, "make_server", lambda *given: Server())
+    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
+    monkeypatch.setattr("repro.study.photographs.LEAST", 4)
+    monkeypatch.setattr("repro.study.stimuli.LEAST", 4)
+
+    def run(folder, images=photographs):
+        command = ["study", "serve", "--photographs", str(images), "--models", "regression", "--port", "0"]
+        return main([*command, "--folder", str(folder)])
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["study.json", "pictures/holiday.jpg", "pictures/holidays/1.jpg"])
+def test_a_study_takes_no_folder_of_anything_else(name, serve, tmp_path, capsys):
+    place = tmp_path / "mine" / name
+    place.parent.mkdir(parents=True)
+    place.write_text('{"precious": 1}')
+    before = contents(tmp_path / "mine")
+    assert serve(tmp_path / "mine") == 1
+    assert "name another --folder" in capsys.readouterr().err and contents(tmp_path / "mine") == before
+
+
+def test_a_study_that_people_have_answered_is_not_replaced(serve, tmp_path, scenes, capsys):
+    from repro.study.folder import load_study
+
+    other = tmp_path / "others"
+    other.mkdir()
+    for index, scene in enumerate(scenes):
+        Image.fromarray(scene[::-1].copy()).save(other / f"{index}.png")
+    place = tmp_path / "study"
+    assert serve(place) == 0 and load_study(place)
+    answers = tmp_path / "data/study" / f"{load_study(place).fingerprint}.sqlite"
+    assert answers.is_file()
+    before = contents(place)
+    assert serve(place, other) == 1
+    assert "which people have answered" in capsys.readouterr().err and contents(place) == before
+    answers.unlink()
+    assert serve(place, other) == 0 and contents(place) != before
+
+
+def test_answers_are_exported_over_an_earlier_export_alone(serve, tmp_path, capsys):
+    assert serve(tmp_path / "study") == 0
+    study = ["--folder", str(tmp_path / "study")]
+    assert main(["study", "simulate", *study, "--raters", "2"]) == 0
+    store, photo = tmp_path / "study/simulated.sqlite", tmp_path / "mine.jpg"
+    photo.write_bytes(b"precious")
+    for place in (store, photo):
+        before = place.read_bytes()
+        assert main(["study", "export", *study, "--simulated", "--out", str(place)]) == 1
+        assert "is no such table" in capsys.readouterr().err and place.read_bytes() == before
+    for _ in range(2):
+        assert main(["study", "export", *study, "--simulated", "--out", str(tmp_path / "answers.csv")]) == 0
+    capsys.readouterr()
+    for wrong in (["--seed", "-1"], ["--raters", "0"]):
+        before = store.read_bytes()
+        assert main(["study", "simulate", *study, *wrong]) == 1
+        one_line(capsys)
+        assert store.read_bytes() == before
+
+
+def test_another_programs_database_is_not_touched(tmp_path):
+    import sqlite3
+
+    from repro.study.database import StoreError, connect
+
+    place = tmp_path / "app.sqlite"
+    with sqlite3.connect(place) as db:
+        db.execute("CREATE TABLE letters (text)")
+    db.close()
+    before = place.read_bytes()
+    with pytest.raises(StoreError, match="of another program"):
+        connect(place)
+    assert place.read_bytes() == before
+
+
+# ---- shards, trainings, the site, courses ----
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "train-000001.json", "train-000000.tar"])
+def test_shards_replace_shards_alone(name, scenes, tmp_path, capsys):
+    out, tree = tmp_path / "out", tmp_path / "tree"
+    for index, scene in enumerate(scenes):
+        folder = tree / ("train", "val", "test")[index % 3] / "a"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scene).save(folder / f"{index}.png")
+    out.mkdir()
+    (out / name).write_text('{"name": "my web app"}')
+    (out / ".download.part").write_text("half of a film")
+    before = contents(out)
+    command = ["shards", str(tree), "--short-side", "16", "--per-shard", "2", "--workers", "1", "--out"]
+    assert main([*command, str(out)]) == 1
+    assert f"{name} is there already" in one_line(capsys) and contents(out) == before
+    (out / name).unlink()
+    assert main([*command, str(out)]) == 0 and (out / ".download.part").exists()
+    assert main([*command, str(tree)]) == 1
+    assert "holds the photographs" in capsys.readouterr().err
+
+
+@pytest.fixture
+def training(tmp_path, scenes, monkeypatch):
+    """Words of a command that trains two steps on a few scenes."""
+    from repro.datasets.sources import prepare
+
+    world = WorldSource(train=8, val=4, test=4)
+    for split in ("train", "val"):
+        prepare(world, split, 32, destination=tmp_path / "data")
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    quick = {"steps": 2, "batch": 4, "crop": 32, "width": 0.0625, "validate_every": 2, "schedule": "'0:1e-3'"}
+    words = ["train", "--accelerator", "cpu", "--data", str(tmp_path / "data"), "--params"]
+    words.append(str(paths.ROOT / "params.yaml"))
+    return words + [word for name, value in quick.items() for word in ("--set", f"train.{name}={value}")]
+
+
+def test_a_training_replaces_no_weights_of_something_else(training, model, tmp_path, capsys):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "best.safetensors").write_bytes(model.read_bytes())
+    command = [*training, "--objective", "regression", "--folder", str(folder)]
+    assert main(command) == 1
+    assert "is not of this run" in one_line(capsys)
+    assert (folder / "best.safetensors").read_bytes() == model.read_bytes()
+    (folder / "best.safetensors").unlink()
+    assert main(command) == 0 and main(command) == 0
+    capsys.readouterr()
+    (folder / "best.safetensors").unlink()
+    assert main(command) == 1 and "but no weights" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("series", "message"),
+    [
+        ("models: {}", "is no series"),
+        ("common: [a]\nmodels: {a: {objective: regression}}", "is no series"),
+        ("models: {a: {objective: regression, train.initialization: 5}}", "is no series"),
+        ("models: {../escaped: {objective: regression}}", "a model's name is of letters"),
+        (
+            "models: {a: {objective: regression}, b: {objective: regression, train.stepz: 3}}",
+            "there is no setting train.stepz",
+        ),
+        ("models: {taken: {objective: regression}}", "is not of this training"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_series_is_checked_before_it_begins(series, message, training, model, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "taken.safetensors").write_bytes(model.read_bytes())
+    file = tmp_path / "series.yaml"
+    if series:
+        file.write_text(series)
+    before = contents(out)
+    assert main([*training, "--series", str(file), "--out", str(out)]) == 1
+    assert message in one_line(capsys) and contents(out) == before
+
+
+@pytest.mark.parametrize("fault", [b"", b"PK\x03\x04 cut off", b"no prior", "folder", "other"])
+def test_a_prior_that_is_none_is_one_line(fault, training, tmp_path, capsys):
+    prior = tmp_path / "prior.npz"
+    if fault == "folder":
+        prior.mkdir()
+    elif fault == "other":
+        np.savez(prior, letters=np.arange(3))
+    else:
+        prior.write_bytes(fault)
+    assert main([*training, "--objective", "rebalanced", "--prior", str(prior), "--folder", str(tmp_path / "run")]) == 1
+    assert "is no prior of this project, or broken" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("train.json", "{}"), ("train.json", "{"), ("train.npy", ""), ("train.npy", "x")]
+)
+def test_prepared_photographs_that_are_none_are_one_line(name, content, training, tmp_path, capsys):
+    (tmp_path / "data" / name).write_text(content)
+    assert main([*training, "--objective", "regression", "--folder", str(tmp_path / "run")]) == 1
+    assert "are no prepared photographs, or broken" in one_line(capsys)
+
+
+def test_a_site_replaces_a_site_alone(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(paths.ROOT / "docs"))
+    import build_site
+
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(FileExistsError, match="is no earlier site"):
+        build_site.build(tmp_path / "pages", tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+@pytest.mark.parametrize("kind", ["--course", "--nbgrader"])
+def test_an_edited_file_of_a_courses_package_stays(kind, tmp_path, capsys):
+    assert main(["exercises", kind, str(tmp_path / "course")]) == 0
+    assert main(["exercises", kind, str(tmp_path / "course")]) == 0, "as it was made"
+    edited = next((tmp_path / "course").rglob("repro/checks/running.py"))
+    edited.write_text("# mine")
+    capsys.readouterr()
+    assert main(["exercises", kind, str(tmp_path / "course")]) == 1
+    assert "was edited, or is of another version" in one_line(capsys) and edited.read_text() == "# mine"
+    assert main(["exercises", kind, str(tmp_path / "course"), "--force"]) == 0 and edited.read_text() != "# mine"
+
+
+@pytest.mark.parametrize("content", ['{"cells": 5, "metadata": {}}', '{"cells": ["x"], "metadata": {}}', "[]", "{"])
+def test_what_is_no_notebook_is_not_replaced(content, tmp_path, capsys):
+    place = tmp_path / "course/handout/01_bins_and_weights.ipynb"
+    place.parent.mkdir(parents=True)
+    place.write_text(content)
+    assert main(["exercises", "--course", str(tmp_path / "course")]) == 1
+    assert "was edited since it was made" in one_line(capsys) and place.read_text() == content

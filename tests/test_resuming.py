@@ -252,7 +252,7 @@ def test_a_killed_training_leaves_its_folder_free(tmp_path):
         pass
 
 
-# -- from the command line: kill -9, and SIGTERM ---------------------------------------------------------------------
+# -- from the command line: kill -9, SIGTERM, ctrl-c -------------------------------------------------------------------
 
 STEPS = 60
 
@@ -325,11 +325,12 @@ def test_killed_at_any_moment_it_continues_bit_for_bit(prepared, uninterrupted, 
 
 @pytest.mark.slow
 @posix
-def test_sigterm_saves_first(prepared, uninterrupted):
-    folder = prepared / "terminated"
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_saves_first(kind, prepared, uninterrupted):
+    folder = prepared / kind.name
     process = started(prepared, folder)
     assert "starting" in process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(kind)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 143 and "the same run continues from" in errors, errors
     stopped = int(errors.split("after step ")[1].split(";")[0])

@@ -11,7 +11,6 @@ import json
 import operator
 import re
 import secrets
-import shutil
 from pathlib import Path
 
 from repro.checks import HANDED_OUT
@@ -61,8 +60,10 @@ def write_course(folder, answers=False, force=False):
     for path in sources():
         notebooks[folder / "handout" / path.name] = _alone(student_version(read(path), answers))
         notebooks[folder / "teacher" / path.name] = _alone(read(path))
+    package = _package(folder / "handout", EXERCISES, seeds["seen"])
+    _require_unedited(package, force)
     written = write_all(notebooks, force)
-    _write_package(folder / "handout", EXERCISES, seeds["seen"])
+    _write_package(package)
     _write_seeds(folder, seeds)
     return written
 
@@ -74,11 +75,14 @@ def export_nbgrader(folder, force=False):
     """
     seeds = _seeds(folder)
     made = {folder / "source" / path.stem / path.name: for_nbgrader(read(path), seeds["unseen"]) for path in sources()}
+    package = {}
+    for path, notebook in made.items():
+        source = "\n".join(map(text, notebook["cells"]))
+        if names := [name for name in EXERCISES if re.search(rf"^grade\({name}\b", source, re.M)]:
+            package |= _package(path.parent, names, seeds["seen"])
+    _require_unedited(package, force)
     written = write_all(made, force)
-    for path in written:
-        names = [name for name in EXERCISES if f"check_{name}" in path.read_text(encoding="utf-8")]
-        if names:
-            _write_package(path.parent, names, seeds["seen"])
+    _write_package(package)
     _write_seeds(folder, seeds)
     return written
 
@@ -140,14 +144,27 @@ def _grading(name, seed):
 # ---- what goes along ----
 
 
-def _write_package(folder, names, seed):
-    """The package `repro` that a course's notebooks import, with the cases of some exercises."""
-    room = folder / "repro" / "checks"
-    room.mkdir(parents=True, exist_ok=True)
-    (folder / "repro" / "__init__.py").write_text(ALONE, encoding="utf-8")
-    for name in HANDED_ON:
-        shutil.copy(Path(__file__).with_name(name), room / name)
-    (room / HANDED_OUT.name).write_text(write_sheets([sheet(name, seed) for name in names]), encoding="utf-8")
+def _package(folder, names, seed):
+    """{path: text} of the package `repro` that a course's notebooks import, with the cases of some exercises."""
+    room, here = folder / "repro" / "checks", Path(__file__)
+    files = {folder / "repro" / "__init__.py": ALONE}
+    files |= {room / name: here.with_name(name).read_text(encoding="utf-8") for name in HANDED_ON}
+    return files | {room / HANDED_OUT.name: write_sheets([sheet(name, seed) for name in names])}
+
+
+def _require_unedited(package, force):
+    """Raises FileExistsError where a file of the package is there and is another."""
+    for path, content in package.items():
+        if path.exists() and not force and path.read_bytes() != content.encode():
+            raise FileExistsError(
+                f"{path} was edited, or is of another version; name another folder, or add --force to replace it"
+            )
+
+
+def _write_package(package):
+    for path, content in package.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode())
 
 
 def _seeds(folder):

@@ -91,9 +91,23 @@ def read(path):
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         found = None
-    if not isinstance(found, dict) or not {"cells", "metadata"} <= found.keys():
+    if not _is_notebook(found):
         raise ValueError(f"{path} is no notebook, or a broken one")
     return found
+
+
+def _is_notebook(found):
+    if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
+        return False
+    cells = found.get("cells")
+    return isinstance(cells, list) and all(
+        isinstance(cell, dict)
+        and isinstance(cell.get("metadata"), dict)
+        and isinstance(cell.get("cell_type"), str)
+        and isinstance(cell.get("source"), list | str)
+        and all(isinstance(line, str) for line in cell["source"])
+        for cell in cells
+    )
 
 
 def stamped(notebook):

@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 
 from repro import paths
-from repro.commands import say
+from repro.commands import fail, say
 
 STAGES = paths.OUTPUTS / "stage_seconds.json"  # what each stage took here, for `python -m repro record`
 
@@ -23,6 +24,8 @@ def add(commands):
 
 def run(options):
     """Run `dvc repro`; returns its exit code."""
+    if not shutil.which("dvc"):
+        return fail("dvc is not found: activate the environment (source .venv/bin/activate), or use make repro")
     command = ["dvc", "repro", *options.arguments]
     forecast = foretold(command)
     code = followed(command, forecast)
@@ -83,7 +86,10 @@ def keep(took):
     from repro.files import write_atomically
     from repro.pages.records import as_json
 
-    known = json.loads(STAGES.read_text()) if STAGES.exists() else {}
+    try:
+        known = json.loads(STAGES.read_text())
+    except (OSError, ValueError):  # none yet, or a broken one, which is written anew
+        known = {}
     if took and STAGES.parent.is_dir():
         write_atomically(STAGES, as_json(known | took))
 
@@ -96,7 +102,10 @@ def did_it_reproduce():
     file = paths.OUTPUTS / "metrics/12_results.json"
     if not file.exists():
         return "Page 12 has not run, so nothing can be compared with the recorded run."
-    recorded, here = read_result("classroom"), json.loads(file.read_text())
+    try:
+        recorded, here = read_result("classroom"), json.loads(file.read_text())
+    except ValueError:
+        return f"{file} is broken, so nothing can be compared with the recorded run; delete it and run this again."
     compared = reproduced.compare(recorded, here, reproduced.spread_over_runs())
     table = [reproduced.in_text(compared), ""] if compared else []
     return "\n".join([*table, reproduced.answer(compared, recorded, here)])

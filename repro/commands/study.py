@@ -2,11 +2,15 @@
 
 import csv
 import io
+import math
+import re
 import shlex
 import sys
 from pathlib import Path
 
 from repro import paths
+from repro.commands import fail
+from repro.commands.measuring import at_least_one
 from repro.files import printable
 
 DESCRIPTION = "The forced-choice study: which of two pictures was recoloured by a computer?"
@@ -39,6 +43,7 @@ def serve(options):
     from repro.study.serving import link, listen, make_server
     from repro.study.store import Store, human_store_path
 
+    _check_limits(options)
     if options.models and options.photographs is None:
         raise ValueError("--models says who recolours the photographs of --photographs; give that too")
     study = _study(options) if options.photographs is None else _of_photographs(options)
@@ -67,6 +72,7 @@ def guess(options):
     from repro.study.server import Limits
     from repro.study.serving import link, listen, server_of
 
+    _check_limits(options)
     try:
         models = {"": Colorizer.load(options.weights)} if options.weights else trained_models()
     except WeightsError as error:
@@ -88,12 +94,24 @@ def guess(options):
     return 0
 
 
+def _check_limits(options):
+    """Raises ValueError for limits of a server that cannot be."""
+    at_least_one(options, "raters")
+    if not 0 < options.joins_per_minute < math.inf:
+        raise ValueError(f"--joins-per-minute must be a positive number, got {options.joins_per_minute:g}")
+    if options.public_url and not re.match(r"https?://[^/\s]+", options.public_url):
+        raise ValueError(f"--public-url must begin with http:// or https://, got {options.public_url!r}")
+
+
 def simulate(options):
     """Simulated raters, and the rates that the statistics should find."""
     from repro.study.simulate import simulate as let_them_sit
     from repro.study.simulate import true_rates
 
     study = _study(options)
+    at_least_one(options, "raters")
+    if options.seed < 0:
+        raise ValueError(f"--seed must not be negative, got {options.seed}")
     store = let_them_sit(study, options.raters, options.seed, options.store)
     print(f"{options.raters} simulated raters: {store.path}")
     for method, rate in true_rates(study).items():
@@ -109,10 +127,19 @@ def export(options):
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
+    _require_an_export(Path(options.out), text.getvalue())
     writer.writerows(rows)
     write_atomically(options.out, text.getvalue().encode())
     print(f"{options.out}: {len(rows)} answers of {rows[0]['kind']} raters")
     return 0
+
+
+def _require_an_export(out, header):
+    """Raises ValueError where something else than an earlier export would be replaced."""
+    if out.exists():
+        with open(out, "rb") as file:
+            if file.read(len(header)) != header.encode():
+                raise ValueError(f"{out} is there already and is no such table; name another file")
 
 
 def results(options):
@@ -197,9 +224,11 @@ def _guarded(run):
 
         try:
             return run(options)
-        except (StudyError, StoreError, ServeError, OSError, ValueError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
+        except OSError as error:
+            named = f"{error.filename}: " if error.filename else ""
+            return fail(f"{named}{error.strerror or error}")
+        except (StudyError, StoreError, ServeError, ValueError) as error:
+            return fail(error)
 
     return guarded
 

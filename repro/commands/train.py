@@ -6,11 +6,12 @@ torchrun --nproc-per-node 8 -m repro train --objective rebalanced
 import io
 import sys
 from pathlib import Path
+from zipfile import BadZipFile
 
 from repro import paths
 from repro.commands import fail
 
-STOPPED = 143  # the exit code of a process that SIGTERM ended
+STOPPED = 143  # the exit code of a process that SIGTERM ended; here after ctrl-c, too
 
 
 def add(commands):
@@ -39,7 +40,7 @@ def add(commands):
 
 
 def run_train(options):
-    """Train; returns the exit code: 0 when finished, 143 after SIGTERM, 1 with one line that says what is wrong."""
+    """Train; returns the exit code: 0 when finished, 143 when asked to stop, 1 with a line that says what is wrong."""
     from repro.colorizer.weights import WeightsError
     from repro.datasets.sources import SourceError
     from repro.training.checkpoints import CheckpointError
@@ -50,9 +51,9 @@ def run_train(options):
     except TrainingStopped as error:
         print(error, file=sys.stderr)
         return STOPPED
-    except (
-        CheckpointError, TrainingDiverged, SourceError, WeightsError, FileNotFoundError, ValueError
-    ) as error:  # fmt: skip
+    except OSError as error:
+        return fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+    except (CheckpointError, TrainingDiverged, SourceError, WeightsError, ValueError) as error:
         return fail(error)
     if result is not None:
         print(f"finished: {result.weights}; `dvc repro` goes on from there")
@@ -83,12 +84,25 @@ def _train(options):
         class_weights = rebalancing_weights(smoothed, settings.uniform_mix)
     objective = Objective(options.objective, bins, class_weights, settings.neighbours, settings.sigma)
     folder = Path(options.folder or paths.RUNS / run_name(settings, photos, objective))
+    require_own_weights(folder, settings)
     report = lambda line: print(line, flush=True)
     result = train(
         photos, validation, settings, objective, folder, report,
         checkpoint_every=params.train.checkpoint_every, keep=options.keep, fabric=fabric,
     )  # fmt: skip
+    if not result.weights.exists():
+        raise ValueError(f"{folder} has the checkpoints of a finished run, but no weights; delete it to train anew")
     return result if fabric.global_rank == 0 else None
+
+
+def require_own_weights(folder, settings):
+    """Raises ValueError where a run's folder without checkpoints holds weights of something else."""
+    from repro.training.checkpoints import checkpoints
+    from repro.training.series import are_of
+
+    weights = folder / "best.safetensors"
+    if weights.exists() and not checkpoints(folder) and not are_of(weights, settings):
+        raise ValueError(f"{weights} is there already and is not of this run; name another --folder")
 
 
 def _train_series(options):
@@ -100,6 +114,8 @@ def _train_series(options):
     from repro.training.series import Common, read_series, train_series
 
     expect(options.out, "--series needs --out, where its models are written", options.out)
+    expect(not options.folder, "--series has a folder for each of its runs; --folder is for one", options.folder)
+    expect(options.keep >= 1, "--keep must be at least 1", options.keep)
     models, fabric = read_series(options.series), open_fabric(options.accelerator)
     data = Path(options.data or paths.OUTPUTS / "data")
     photos, validation = to_train_on(load_prepared(data, "train")), load_prepared(data, "val").photos
@@ -132,7 +148,13 @@ def smoothed_prior(file, photos, size, bins, wanted, fabric):
     from repro.training.processes import summed
 
     if fabric.broadcast(file.exists()):
-        return torch.from_numpy(np.load(file)["smoothed"])
+        try:
+            smoothed = torch.from_numpy(np.load(file, allow_pickle=False)["smoothed"])
+        except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, BadZipFile):
+            smoothed = torch.zeros(0)
+        if smoothed.shape != (len(bins),):
+            raise ValueError(f"{file} is no prior of this project, or broken; delete it, and it is made again")
+        return smoothed
     colors = true_colors(photos, size, wanted.photographs, fabric.global_rank, fabric.world_size)
     counts = count_colors(colors, bins, wanted.soft, wanted.neighbours)  # of this process's part
     prior = shares_of(summed(counts, fabric))
@@ -141,5 +163,8 @@ def smoothed_prior(file, photos, size, bins, wanted, fabric):
         content = io.BytesIO()
         weights = rebalancing_weights(smoothed, wanted.uniform_mix)
         np.savez(content, prior=prior, smoothed=smoothed, weights=weights)
-        write_atomically(file, content.getvalue())
+        try:
+            write_atomically(file, content.getvalue())
+        except OSError as error:
+            raise ValueError(f"{file} cannot be written: {error.strerror or error}") from None
     return smoothed

@@ -88,9 +88,15 @@ def load_prepared(folder: str | os.PathLike, split: str) -> Prepared:
     for file in (report_file, photos_file):
         if not file.exists():
             raise FileNotFoundError(f"{file} does not exist; prepare the {split} split first, or run `make repro`")
-    report = json.loads(report_file.read_text(encoding="utf-8"))
-    photos = np.load(photos_file, mmap_mode="r")
-    names, labels, classes = (report.pop(key) for key in ("names", "labels", "classes"))
+    try:
+        report = json.loads(report_file.read_text(encoding="utf-8"))
+        photos = np.load(photos_file, mmap_mode="r", allow_pickle=False)
+        names, labels, classes = (report.pop(key) for key in ("names", "labels", "classes"))
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError):
+        raise SourceError(
+            f"{report_file} and {photos_file.name} are no prepared photographs, or broken; delete both and prepare the "
+            f"{split} split again"
+        ) from None
     if not len(photos) == len(names) == len(labels):
         raise SourceError(
             f"{photos_file} holds {len(photos)} photographs but {report_file.name} names {len(names)}; "

@@ -48,6 +48,8 @@ def write_shards(
     if min(short_side, per_shard, held_out, quality) < 1 or quality > 100 or (workers or 1) < 1:
         raise ValueError("--short-side, --per-shard, --held-out, --quality (up to 100) and --workers start at 1")
     out = Path(out).expanduser()
+    if out.resolve() == Path(folder).expanduser().resolve():
+        raise SourceError(f"{out} holds the photographs; choose another folder for the shards")
     try:
         out.mkdir(parents=True, exist_ok=True)
         source = FolderSource(folder, find_duplicates, held_out)
@@ -66,7 +68,7 @@ def _write_plan(out, source, tasks, plan, workers):
     manifest, done = _what_is_there(out, plan)
     missing = [task for task in tasks if task.name not in done]
     if missing or manifest is None:
-        for leftover in out.glob(".*.part"):
+        for leftover in (path for name in (MANIFEST, *SPLITS) for path in out.glob(f".{name}*.part")):
             leftover.unlink()
         _write_missing(missing, done, plan, len(tasks), workers)
         manifest = _manifest(source, tasks, done, plan)
@@ -109,6 +111,7 @@ def _what_is_there(out, plan):
 
     Raises SourceError for another plan. A manifest or a sidecar that is broken counts as not there.
     """
+    _require_ours(out)
     manifest = _read_json(out / MANIFEST)
     if manifest:
         _require_same(plan, manifest["plan"], out)
@@ -124,6 +127,22 @@ def _what_is_there(out, plan):
         if (out / f"{name}.tar").is_file() and (out / f"{name}.tar").stat().st_size == entry["bytes"]
     }
     return manifest if entries else None, whole
+
+
+def _require_ours(out):
+    """Raises SourceError where a file has a name that shards need, and is none: it would be replaced."""
+    told = "is there already, and not as this command writes it; choose another folder"
+    sidecars = [path for split in SPLITS for path in out.glob(f"{split}-{'[0-9]' * 6}.json")]
+    for path in (out / MANIFEST, *sidecars):
+        try:
+            found = json.loads(path.read_bytes()) if path.exists() else {}
+        except (ValueError, RecursionError):
+            continue  # one of ours that was cut off
+        if found and not (isinstance(found, dict) and "plan" in found):
+            raise SourceError(f"{path} {told}")
+    known = (out / MANIFEST).exists() or sidecars
+    for path in [] if known else (path for split in SPLITS for path in out.glob(f"{split}-{'[0-9]' * 6}.tar")):
+        raise SourceError(f"{path} {told}")
 
 
 def _entries_of(manifest):

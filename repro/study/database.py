@@ -1,6 +1,7 @@
 """The file of answers: its tables, how it is opened, and its rows for statistics."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 SCHEMA = """
@@ -50,6 +51,7 @@ def connect(path, synchronous="FULL"):
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     try:
+        _require_ours(Path(path))
         db = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode=WAL")
@@ -58,6 +60,16 @@ def connect(path, synchronous="FULL"):
     except sqlite3.Error as error:
         raise StoreError(f"{path}: cannot be opened as a study's answers ({error})") from None
     return db
+
+
+def _require_ours(path):
+    """Raises StoreError for a database of another program, before anything in it is changed."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "meta" not in tables:
+            raise StoreError(f"{path}: not a study's answers (a database of another program) and is left alone")
 
 
 def read_meta(db):

@@ -56,6 +56,15 @@ class Study:
             raise StudyError(f"{self.folder}: picture {picture} cannot be read: {error.strerror}") from None
 
 
+def fingerprint_in(folder):
+    """The fingerprint of the study in a folder, whole or not.  Raises StudyError for a study.json that is none."""
+    path = Path(folder) / MANIFEST
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StudyError(f"{path} is there already and is no study; name another --folder") from None
+
+
 def load_study(folder):
     """The Study in a folder by `build_study`.  Raises StudyError if there is none, or it is not whole."""
     path = Path(folder) / MANIFEST

@@ -14,9 +14,10 @@ from repro.datasets.bundled import BundledSource
 from repro.datasets.folder import SPLITS
 from repro.datasets.photographs import center_square
 from repro.files import write_atomically
-from repro.study.folder import StudyError, load_study
+from repro.study.folder import MANIFEST, StudyError, fingerprint_in, load_study
 from repro.study.plan import LEAST
 from repro.study.stimuli import build_study
+from repro.study.store import answers_place
 
 PRACTICE, PAIRS = 10, 40  # of the paper
 SIZE = 256  # pixels, the side of the squares that raters see
@@ -53,6 +54,7 @@ def study_of_photographs(folder, photos, models, report=print):
     if found:
         report(f"{folder}: the study of these photographs is there already, with its answers")
         return found
+    _require_no_answers(Path(folder))
     colored = {}
     for name, model in models.items():
         colored[name] = np.stack([model.colorize(photo) for photo in truth])
@@ -60,6 +62,17 @@ def study_of_photographs(folder, photos, models, report=print):
     study = build_study(folder, truth, colored, names=names, practice=PRACTICE, pairs=PAIRS, size=SIZE, report=report)
     write_atomically(Path(folder) / MADE_FROM, origin.encode())
     return study
+
+
+def _require_no_answers(folder):
+    """Raises StudyError where another study lies there that people have answered, or something else does."""
+    if (folder / MANIFEST).exists():
+        answers = answers_place(fingerprint_in(folder))
+        if answers.exists():
+            raise StudyError(
+                f"{folder} holds a study of other photographs or models, which people have answered ({answers}); name "
+                "another --folder for this one"
+            )
 
 
 def _origin(names, truth, models):

@@ -20,7 +20,7 @@ from repro.color import rgb8_to_lab
 from repro.evaluation import baselines
 from repro.files import write_atomically
 from repro.study import statistics
-from repro.study.folder import FORMAT, MANIFEST, StudyError, load_study
+from repro.study.folder import FORMAT, MANIFEST, StudyError, fingerprint_in, load_study
 from repro.study.plan import LEAST, counts_for
 
 RATERS = 12  # for whom is said what a study that had to shrink can tell
@@ -119,6 +119,13 @@ def _check(truth, others, names, practice, pairs, display_ms):
 
 
 def _clear(folder):
+    """Make room for a study.  Raises StudyError where something else lies there."""
+    pictures = folder / "pictures"
+    if (folder / MANIFEST).exists():
+        fingerprint_in(folder)
+    others = [path for path in pictures.rglob("*") if not re.fullmatch(r"[0-9a-f]{32}\.png", path.name)]
+    if others:
+        raise StudyError(f"{others[0]} is no picture of a study; name another --folder")
     (folder / MANIFEST).unlink(missing_ok=True)  # first: a half-built study must not look like one
     shutil.rmtree(folder / "pictures", ignore_errors=True)
     (folder / "pictures").mkdir(parents=True)

@@ -51,7 +51,12 @@ class Answer:
 
 def human_store_path(study):
     """Where people's answers lie: data/study/<fingerprint>.sqlite, which no run of the pipeline deletes."""
-    return paths.DATA / "study" / f"{study.fingerprint}.sqlite"
+    return answers_place(study.fingerprint)
+
+
+def answers_place(fingerprint):
+    """The same, of a study's fingerprint."""
+    return paths.DATA / "study" / f"{fingerprint}.sqlite"
 
 
 def simulated_store_path(study):

@@ -70,10 +70,10 @@ def train(
     settings: TrainingSettings.  objective: Objective.
     folder: where best.safetensors, curve.csv and checkpoints are written; if there are checkpoints of the same
     run, training continues from the newest.  report: called with each progress line.  checkpoint_every:
-    steps; there is one at each validation, too, and after SIGTERM.  keep: so many checkpoints stay.  fabric:
+    steps; there is one at each validation, too, and after SIGTERM or ctrl-c.  keep: so many checkpoints stay.  fabric:
     of `open_fabric`, made if None; under torchrun every process calls this, and the first one writes.
     Raises TrainingDiverged when the loss is not finite, TrainingStopped after
-    SIGTERM or where another process is lost, SourceError where shards do not come any more, CheckpointError for
+    SIGTERM, ctrl-c or where another process is lost, SourceError where shards do not come any more, CheckpointError for
     a checkpoint of other settings or photographs, a full disk or a folder at which another training is at work,
     ValueError if settings, objective and photographs do not go together.
     """

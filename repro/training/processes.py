@@ -87,17 +87,19 @@ def is_lost_process(error, fabric):
 
 
 class StopRequest:
-    """Within this context SIGTERM does not end the process; `agreed` tells the loop that it came."""
+    """Within this context SIGTERM or one ctrl-c does not end the process; `agreed` tells the loop that it came."""
 
     def __init__(self, fabric):
-        self.fabric, self.asked, self.before = fabric, False, None
+        self.fabric, self.asked, self.before = fabric, False, {}
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGTERM, self._ask)
+            self.before = {kind: signal.signal(kind, self._ask) for kind in (signal.SIGTERM, signal.SIGINT)}
         return self
 
-    def _ask(self, *_):
+    def _ask(self, kind, _):
+        if self.asked and kind == signal.SIGINT:  # somebody who does not want to wait for the step
+            raise KeyboardInterrupt
         self.asked = True
 
     def agreed(self, step):
@@ -110,5 +112,5 @@ class StopRequest:
         return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)
 
     def __exit__(self, *error):
-        if self.before is not None:
-            signal.signal(signal.SIGTERM, self.before)
+        for kind, handler in self.before.items():
+            signal.signal(kind, handler)

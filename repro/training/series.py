@@ -13,17 +13,18 @@ A series is a YAML file of the models' names, each with the settings that it cha
 """
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lightning_fabric import Fabric
 
 from repro import paths
 from repro.bins import ab_bins
-from repro.colorizer.weights import halve
+from repro.colorizer.weights import WeightsError, halve, read_header
 from repro.files import write_atomically
 from repro.objectives import Objective
 from repro.prior import rebalancing_weights
@@ -40,11 +41,34 @@ def read_series(file):
 
     Raises ValueError for a file that is none.
     """
-    found = load_yaml(Path(file).read_text(encoding="utf-8"), file)
+    try:
+        found = load_yaml(Path(file).read_text(encoding="utf-8"), file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
     models = found.get("models") if isinstance(found, dict) else None
-    if not isinstance(models, dict) or not all(isinstance(changes, dict) for changes in models.values()):
+    common = (found.get("common") or {}) if models else {}
+    if not isinstance(models, dict) or not models or not all(map(_is_changes, (common, *models.values()))):
         raise ValueError(f"{file} is no series: expected models: {{NAME: {{SECTION.NAME: VALUE}}}}")
-    return {name: (found.get("common") or {}) | changes for name, changes in models.items()}
+    if strange := [name for name in models if not re.fullmatch(r"\w[\w.-]*", str(name))]:
+        raise ValueError(f"{file}: a model's name is of letters, digits, _, - and dots; got {strange[0]!r}")
+    return {name: common | changes for name, changes in models.items()}
+
+
+def _is_changes(given):
+    names = {"objective", "train.initialization"}  # whose values are text
+    return isinstance(given, dict) and all(
+        isinstance(name, str) and (name in names) <= isinstance(value, str) for name, value in given.items()
+    )
+
+
+def are_of(weights, settings):
+    """Whether a weights file was written by a training with these settings, at whatever step."""
+    try:
+        known = read_header(weights).get("settings", {})
+    except WeightsError:
+        return False
+    left_out = {"initialization", "encoder"}  # which a file names without their folders
+    return all(known.get(name) == value for name, value in asdict(settings).items() if name not in left_out)
 
 
 @dataclass(frozen=True)
@@ -70,17 +94,16 @@ def train_series(models, common, out, report=print, checkpoint_every=1000):
     """
     out, bins = Path(out), ab_bins()
     out.mkdir(parents=True, exist_ok=True)
+    for name, changes in models.items():  # what is wrong with the last one is said before the first is trained
+        _settings_of(name, changes, common, out)
     for name, changes in models.items():
         target = out / f"{name}.safetensors"
         if target.with_suffix(".csv").exists():
             report(f"{name}: there already")
             continue
-        changed = {key: value for key, value in changes.items() if key != "objective"}
-        start = out / changed.get("train.initialization", "")
-        if start.is_file():  # a model of this series
-            changed["train.initialization"] = str(start)
-        params = common.params_of(changed)
-        settings = settings_of(params, changes.get("objective", name))
+        params, settings = _settings_of(name, changes, common, out)
+        if target.exists() and not are_of(target, settings):
+            raise ValueError(f"{target} is there already and is not of this training; name another --out")
         rebalanced = settings.objective == "rebalanced"
         weights = rebalancing_weights(common.prior_of(params), settings.uniform_mix) if rebalanced else None
         objective = Objective(settings.objective, bins, weights, settings.neighbours, settings.sigma)
@@ -95,6 +118,16 @@ def train_series(models, common, out, report=print, checkpoint_every=1000):
         write_atomically(target.with_suffix(".csv"), result.curve.read_bytes())
         shutil.rmtree(folder)
         report(json.dumps({"model": name, "samples": result.history[-1]["step"] * settings.batch} | result.history[-1]))
+
+
+def _settings_of(name, changes, common, out):
+    """(the Settings, the TrainingSettings) of a model."""
+    changed = {key: value for key, value in changes.items() if key != "objective"}
+    start = out / changed.get("train.initialization", "")
+    if start.is_file():  # a model of this series
+        changed["train.initialization"] = str(start)
+    params = common.params_of(changed)
+    return params, settings_of(params, changes.get("objective", name))
 
 
 class _exported:
