@@ -557,6 +557,13 @@ def test_prepared_photographs_that_are_none_are_one_line(name, content, training
     assert "are no prepared photographs, or broken" in one_line(capsys)
 
 
+@pytest.mark.parametrize("accelerator", ["nonsense", "tpu"])
+def test_an_accelerator_that_is_not_there_is_one_line(accelerator, training, capsys):
+    command = [accelerator if word == "cpu" else word for word in training]
+    assert main([*command, "--objective", "regression"]) == 1
+    assert f"accelerator {accelerator} cannot be used here" in one_line(capsys)
+
+
 def test_a_site_replaces_a_site_alone(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(paths.ROOT / "docs"))
     import build_site

@@ -72,6 +72,8 @@ def run_page(page, settings, objective=None, prepare_only=False):
     from papermill import execute_notebook  # needs a second or two, and other commands do without
 
     clean = paths.OUTPUTS / f"clean/{page}.ipynb"
+    if not (paths.NOTEBOOKS / f"{page}.ipynb").is_file():
+        raise FileNotFoundError(f"there is no page {page}; see {paths.NOTEBOOKS}")
     if not clean.is_file():
         raise FileNotFoundError(f"{clean} is not here; the pipeline makes it: make repro")
     written = paths.destination(f"pages/{page}_{objective}.ipynb" if objective else f"pages/{page}.ipynb", True)

@@ -24,13 +24,17 @@ PATIENCE = timedelta(minutes=10)  # for a process that does not answer: longer t
 def open_fabric(accelerator="auto"):
     """A Fabric for this process alone or, under torchrun, for its part of them all.
 
-    The processes share their gradients by DDP, over nccl on GPUs and gloo on processors.
+    The processes share their gradients by DDP, over nccl on GPUs and gloo on processors.  Raises ValueError for an
+    accelerator that is not here.
     """
     world, local = 1, 1
     if torch.distributed.is_torchelastic_launched():
         world, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
     strategy = DDPStrategy(timeout=PATIENCE) if world > 1 else "auto"
-    fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=local, num_nodes=world // local)
+    try:
+        fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=local, num_nodes=world // local)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"accelerator {accelerator} cannot be used here: {str(error).splitlines()[0]}") from None
     fabric.launch()
     return fabric
 
