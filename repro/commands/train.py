@@ -35,7 +35,7 @@ def add(commands):
     command.add_argument("--out", metavar="DIR", help="of a series: where NAME.safetensors and NAME.csv are written")
     command.add_argument("--folder", metavar="DIR", help="of the run (runs/<its settings>)")
     command.add_argument("--keep", type=int, default=3, metavar="K", help="so many checkpoints (3)")
-    command.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
+    command.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     command.set_defaults(run=run_train)
 
 
