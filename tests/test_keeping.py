@@ -422,23 +422,43 @@ def test_a_study_that_people_have_answered_is_not_replaced(serve, tmp_path, scen
 
 
 def test_answers_are_exported_over_an_earlier_export_alone(serve, tmp_path, capsys):
+    from repro.study.database import read_rows
+    from repro.study.folder import load_study
+
     assert serve(tmp_path / "study") == 0
     study = ["--folder", str(tmp_path / "study")]
     assert main(["study", "simulate", *study, "--raters", "2"]) == 0
     store, photo = tmp_path / "study/simulated.sqlite", tmp_path / "mine.jpg"
     photo.write_bytes(b"precious")
+    answers = read_rows(store, load_study(tmp_path / "study"))
     for place in (store, photo):
-        before = place.read_bytes()
         assert main(["study", "export", *study, "--simulated", "--out", str(place)]) == 1
-        assert "is no such table" in capsys.readouterr().err and place.read_bytes() == before
+        assert "is no such table" in capsys.readouterr().err
     for _ in range(2):
         assert main(["study", "export", *study, "--simulated", "--out", str(tmp_path / "answers.csv")]) == 0
     capsys.readouterr()
     for wrong in (["--seed", "-1"], ["--raters", "0"]):
-        before = store.read_bytes()
         assert main(["study", "simulate", *study, *wrong]) == 1
         one_line(capsys)
-        assert store.read_bytes() == before
+    assert photo.read_bytes() == b"precious"
+    assert answers and read_rows(store, load_study(tmp_path / "study")) == answers
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("practice", "x"), ("pairs", 500), ("photographs", []), ("methods", ["unknown"]), ("display_ms", "abc"),
+        ("fingerprint", 5), ("size", None),
+    ],
+)  # fmt: skip
+def test_a_broken_study_is_one_line(key, value, serve, tmp_path, capsys):
+    assert serve(tmp_path / "study") == 0
+    manifest = json.loads((tmp_path / "study/study.json").read_text()) | {key: value}
+    (tmp_path / "study/study.json").write_text(json.dumps(manifest))
+    for action in (["simulate", "--raters", "2"], ["results"], ["serve", "--port", "0"]):
+        capsys.readouterr()
+        assert main(["study", *action, "--folder", str(tmp_path / "study")]) == 1
+        assert "not a study of this project, or broken" in one_line(capsys)
 
 
 def test_another_programs_database_is_not_touched(tmp_path):

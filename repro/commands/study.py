@@ -113,6 +113,7 @@ def simulate(options):
     if options.seed < 0:
         raise ValueError(f"--seed must not be negative, got {options.seed}")
     store = let_them_sit(study, options.raters, options.seed, options.store)
+    store.close()
     print(f"{options.raters} simulated raters: {store.path}")
     for method, rate in true_rates(study).items():
         print(f"{method:28} {100 * rate:5.1f} % fooled by construction")

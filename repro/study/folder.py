@@ -56,6 +56,27 @@ class Study:
             raise StudyError(f"{self.folder}: picture {picture} cannot be read: {error.strerror}") from None
 
 
+def _is_whole(study):
+    """Whether all values of a study are of their kinds, and there are photographs enough for a rater."""
+    counts = study.practice, study.pairs, study.catch, study.display_ms, study.size
+    return (
+        isinstance(study.fingerprint, str)
+        and all(type(count) is int and count >= 0 for count in counts)
+        and 0 <= study.catch <= study.pairs
+        and 0 < study.trials <= len(study.photographs)
+        and len(study.methods) > 0
+        and all(
+            all(isinstance(text, str) for text in (photo.name, photo.truth, photo.random))
+            and isinstance(photo.methods, dict)
+            and isinstance(photo.difference, dict)
+            and set(photo.methods) == set(study.methods)
+            and all(isinstance(picture, str) for picture in photo.methods.values())
+            and all(isinstance(photo.difference.get(name), int | float) for name in (*study.methods, "random"))
+            for photo in study.photographs
+        )
+    )
+
+
 def fingerprint_in(folder):
     """The fingerprint of the study in a folder, whole or not.  Raises StudyError for a study.json that is none."""
     path = Path(folder) / MANIFEST
@@ -80,6 +101,8 @@ def load_study(folder):
         photographs = tuple(Photograph(**entry) for entry in manifest.pop("photographs"))
         methods = tuple(manifest.pop("methods"))
         study = Study(Path(folder), methods=methods, photographs=photographs, **manifest)
+        if not _is_whole(study):
+            raise ValueError("a value is missing or of another kind")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise StudyError(f"{path}: not a study of this project, or broken ({reason}); build it anew") from None
