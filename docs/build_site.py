@@ -52,6 +52,7 @@ REFERENCE = {  # a page of the reference: its title, what it tells, and its modu
         "evaluation",
     ),
 }
+SITE = ROOT / "outputs/site"
 MARK = ".site"  # an empty file in the site's folder: a build may replace it
 NEEDS = (
     "*(Sliders follow that need JavaScript and a browser of 2021 or later. The picture above is their first state.)*"
@@ -222,7 +223,8 @@ def build(pages, out):
     """
     from sphinx.cmd.build import build_main
 
-    if out.exists() and not (out / MARK).exists() and not (out.is_dir() and not any(out.iterdir())):
+    empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    if not empty and not (out / MARK).exists() and out.resolve() != SITE.resolve():
         raise FileExistsError(f"{out} is there already and is no earlier site; name another --out")
 
     with TemporaryDirectory() as work:
@@ -242,7 +244,7 @@ def build(pages, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pages", type=Path, default=ROOT / "outputs/pages", help="executed pages")
-    parser.add_argument("--out", type=Path, default=ROOT / "outputs/site")
+    parser.add_argument("--out", type=Path, default=SITE)
     options = parser.parse_args()
     try:
         code = build(options.pages, options.out)
