@@ -288,12 +288,18 @@ def markdown_table(results):
             "|---|---|---|---|---|---|---|",
             *rows,
             "",
-            f"Here: {ours['photographs']} unseen {what} of {ours['pixels']} pixels; "
+            f"Here: {ours['photographs']} unseen {what} of {ours['pixels']} pixels{_asked_of(results)}; "
             f"{samples:,} training samples for each model; minutes of training: {minutes}{whole}."
             f"{_furthest(results['training'])} Recorded {run['date']} on {run['hardware']}; "
             f"seed {run['seed']}, Python {run['python']}, torch {run['torch']}.",
         ]
     )
+
+
+def _asked_of(results):
+    """How many the classifier was asked about, where these are others."""
+    number = results.get("semantic", {}).get("photographs")
+    return f", {number:,} for the classifier" if number and number != results["raw_accuracy"]["photographs"] else ""
 
 
 def _furthest(training):
