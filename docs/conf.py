@@ -14,7 +14,7 @@ language = "en"
 nb_execution_mode = "off"  # the pages come executed
 nb_ipywidgets_js = {}  # nothing is fetched: a widget's first state stands above it as a picture
 nb_merge_streams = True
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.xref_missing", "myst.header", "mystnb.unknown_mime_type", "toc.not_included"]
 
