@@ -85,7 +85,7 @@ LACKING = {  # a command -> the extra that it lacks
     f"data --source bundled --params {PARAMS} --out OUT": "train",
     f"shards {ROOT / 'results'} --out OUT": "train",
     f"train --params {PARAMS}": "train",
-    "measure photographs=. --classifier hub:x --out OUT": "classifiers",
+    "measure photographs=. --classifier hub:x --out OUT/x.json": "classifiers",
     "study results": "study",
     f"page 06_raw_accuracy --params {PARAMS}": "pages",
 }
@@ -93,7 +93,10 @@ LACKING = {  # a command -> the extra that it lacks
 
 @pytest.mark.slow
 def test_a_command_that_lacks_an_extra_says_what_to_install(python, tmp_path):
-    commands = [[str(tmp_path) if word == "OUT" else word for word in command.split()] for command in LACKING]
+    commands = [
+        [str(tmp_path) + word.removeprefix("OUT") if word.startswith("OUT") else word for word in command.split()]
+        for command in LACKING
+    ]
     ran = python(
         "-c",
         f"from repro.__main__ import main\nfor command in {commands}:\n    print(main(command), flush=True)",

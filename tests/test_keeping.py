@@ -5,7 +5,6 @@ Photographs are small and painted; the faults are real: files in the way, interr
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -105,17 +104,27 @@ def test_a_collection_that_cannot_be_used_costs_no_other(photographs, model, tmp
     assert "written: " in capsys.readouterr().out
 
 
+INTERRUPTED = """
+import os, signal, sys, time
+from repro.__main__ import main
+from repro.evaluation import held_out
+measure = held_out.measure
+def in_the_second(photographs, *given, **options):
+    if photographs.name == "second":
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+    return measure(photographs, *given, **options)
+held_out.measure = in_the_second
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_an_interrupt_keeps_what_was_measured(photographs, model, tmp_path):
-    """Stopped in the second collection, as its first method is reported; the first is in the record."""
-    command = [sys.executable, "-m", "repro", "measure", f"first={photographs}", f"second={photographs}"]
-    command += ["--models", str(model), "--size", "512", "--out", str(tmp_path / "x.json")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=paths.ROOT) as run:
-        for line in run.stdout:
-            if line.startswith("second: truth"):
-                run.send_signal(signal.SIGINT)
-                break
-        _, told = run.communicate(timeout=120)
-    assert run.returncode == 130 and told.count("\n") == 1 and "what was finished is kept" in told
+    """Stopped by ctrl-c in the second collection; the first is in the record."""
+    command = ["measure", f"first={photographs}", f"second={photographs}", "--models", str(model)]
+    command += ["--out", str(tmp_path / "x.json")]
+    run = subprocess.run([sys.executable, "-c", INTERRUPTED, *command], capture_output=True, text=True, cwd=paths.ROOT)
+    assert run.returncode == 130 and run.stderr == "stopped; what was finished is kept\n"
     assert list(json.loads((tmp_path / "x.json").read_text())["held_out"]) == ["first"]
 
 
