@@ -108,6 +108,7 @@ INTERRUPTED = """
 import os, signal, sys, time
 from repro.__main__ import main
 from repro.evaluation import held_out
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have told to ignore it
 measure = held_out.measure
 def in_the_second(photographs, *given, **options):
     if photographs.name == "second":
