@@ -509,6 +509,22 @@ def test_shards_replace_shards_alone(name, scenes, tmp_path, capsys):
     assert "holds the photographs" in capsys.readouterr().err
 
 
+def test_a_shard_that_a_kill_left_without_its_sidecar_is_written_anew(scenes, tmp_path):
+    """The tar takes its name before the sidecar does; in between nothing says whose it is but the tar."""
+    out, tree = tmp_path / "out", tmp_path / "tree"
+    for index, scene in enumerate(scenes):
+        folder = tree / ("train", "val", "test")[index % 3] / "a"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scene).save(folder / f"{index}.png")
+    command = ["shards", str(tree), "--short-side", "16", "--per-shard", "2", "--workers", "1", "--out", str(out)]
+    assert main(command) == 0
+    whole = contents(out)
+    for path in out.iterdir():
+        if path.name != "train-000000.tar":
+            path.unlink()
+    assert main(command) == 0 and contents(out) == whole
+
+
 @pytest.fixture
 def training(tmp_path, scenes, monkeypatch):
     """Words of a command that trains two steps on a few scenes."""

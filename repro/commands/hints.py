@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from repro.commands import fail, say
-from repro.commands.measuring import at_least_one, named_folders, record_place, sets_of, write_record
+from repro.commands.measuring import at_least_one, record_place, sets_of, write_record
 
 
 def add(commands):
@@ -40,10 +40,10 @@ def measure_hints(options):
         at_least_one(options, "size", "limit")
         if options.seed < 0:
             raise ValueError(f"--seed must not be negative, got {options.seed}")
-        named_folders(options.sets)
+        sets = sets_of(options, failed=failed)
         model = Colorizer.load(options.weights)
         try:
-            for held_out in sets_of(options, failed=failed):
+            for held_out in sets:
                 try:
                     rows += hinted.measure_hints(held_out, model, seed=options.seed, report=say)
                     number[held_out.name] = len(held_out.names)

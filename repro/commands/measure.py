@@ -12,7 +12,6 @@ from repro.commands.measuring import (
     at_least_one,
     colour_photographs,
     items_in,
-    named_folders,
     read_names,
     record_place,
     sets_of,
@@ -72,14 +71,14 @@ def measure_models(options):
     try:
         out = record_place(options.out, section)
         _check(options, section)
+        sets = sets_of(options, options.names and read_names(options.names), found.failed)
         models = open_models(options.models)
-        names = options.names and read_names(options.names)
         models |= otherwise_decoded(models, options.decode)
         classifiers = [open_classifier(name) for name in options.classifier]
         if section == "temperature" and all(model.objective == "regression" for model in models.values()):
             raise ValueError("--scan-temperature: regression predicts one colour, so none of these has a temperature")
         try:
-            _measure_sets(options, section, models, classifiers, names, found)
+            _measure_sets(sets, section, models, classifiers, options.random_from, found)
         finally:
             if found.photographs:
                 rows, whole = as_csv(found.rows) if found.rows else None, len(found.photographs) == len(options.sets)
@@ -123,22 +122,19 @@ def _check(options, section):
     unused = {"--decode": options.decode, "--classifier": options.classifier, "--random-from": options.random_from}
     if section != "held_out" and any(unused.values()):
         given = next(name for name, value in unused.items() if value)
-        raise ValueError(f"{given} says how pictures are measured; it has no part in --{_OPTION[section]}")
+        instead = "--choices" if options.choices else "--scan-temperature"
+        raise ValueError(f"{given} says how pictures are measured; it has no part in {instead}")
     if options.random_from and not Path(options.random_from).expanduser().is_dir():
         raise ValueError(f"{options.random_from} is not a folder; give the folder that holds the photographs")
-    named_folders(options.sets)  # before anything is loaded
 
 
-_OPTION = {"temperature": "scan-temperature", "choices": "choices"}
-
-
-def _measure_sets(options, section, models, classifiers, names, found):
+def _measure_sets(sets, section, models, classifiers, training_folder, found):
     """Measure one collection after another into `found`."""
     from repro.evaluation.choices import compare_choices
     from repro.evaluation.held_out import measure
     from repro.evaluation.temperature import scan_temperature
 
-    for held_out in sets_of(options, names, found.failed):
+    for held_out in sets:
         warn_of_seen_photographs(held_out, models)
         name = held_out.name
         if section == "temperature":
@@ -150,7 +146,7 @@ def _measure_sets(options, section, models, classifiers, names, found):
                 if held_out.outputs_of(classifier) is None:
                     warning = "does not know these classes, so it is not asked"
                     say(f"warning: {name}: {classifier.name} {warning}", sys.stderr)
-            training, drawn_from = random_from(options.random_from, held_out)
+            training, drawn_from = random_from(training_folder, held_out)
             found.rows += measure(held_out, models, classifiers, say, training=training)
             found.drawn_from[name] = drawn_from
         found.photographs[name], found.pixels[name] = held_out.names, held_out.photos.shape[1]

@@ -44,14 +44,18 @@ def at_least_one(options, *names):
 
 
 def sets_of(options, names=None, failed=None):
-    """Each NAME=FOLDER of the command line as a `HeldOut`, one after the other.
+    """Each NAME=FOLDER of the command line as a `HeldOut`, read one after the other as they are asked for.
 
     failed: a list of the collections that cannot be used, to which names are added as they are passed over; None:
-    the first such collection raises SourceError.  Raises ValueError as `named_folders`.
+    the first such collection raises SourceError.  Raises ValueError, at once, as `named_folders`.
     """
+    return _read_each(named_folders(options.sets), options, names, failed)
+
+
+def _read_each(folders, options, names, failed):
     from repro.datasets.folder import SourceError
 
-    for name, folder in named_folders(options.sets).items():
+    for name, folder in folders.items():
         try:
             held_out = read_set(name, folder, options.size, options.limit, names)
         except SourceError as error:
@@ -80,9 +84,9 @@ def read_set(name, folder, size=None, limit=None, names=None):
     if len(kept) < 2:
         asked = f", {limit} asked for" if limit and limit < 2 else ", and the list names no other" * (names is not None)
         raise SourceError(f"{_count(len(kept), 'colour photograph')} in {folder}{asked}; at least two are needed")
-    size = size or min(min(photo.shape[:2]) for photo in photos)
-    say(f"{name}: {len(kept):,} photographs at {size} x {size} pixels")
-    return HeldOut(name, squares_of(photos, size), [item.name for item in kept], [item.label for item in kept], classes)
+    squares = squares_of(photos, size or min(min(photo.shape[:2]) for photo in photos))
+    say(f"{name}: {len(kept):,} photographs at {squares.shape[1]} x {squares.shape[1]} pixels")
+    return HeldOut(name, squares, [item.name for item in kept], [item.label for item in kept], classes)
 
 
 def _count(number, what):

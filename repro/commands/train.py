@@ -90,7 +90,7 @@ def _train(options):
         photos, validation, settings, objective, folder, report,
         checkpoint_every=params.train.checkpoint_every, keep=options.keep, fabric=fabric,
     )  # fmt: skip
-    if not result.weights.exists():
+    if fabric.global_rank == 0 and not result.weights.exists():
         raise ValueError(f"{folder} has the checkpoints of a finished run, but no weights; delete it to train anew")
     return result if fabric.global_rank == 0 else None
 

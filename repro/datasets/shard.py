@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tarfile
 from dataclasses import dataclass
 from io import BytesIO
@@ -62,6 +63,16 @@ def write_shard(task, plan):
     write_atomically(task.out / entry["name"], buffer.getbuffer())
     write_atomically(task.out / f"{task.name}.json", json.dumps(entry | {"plan": plan}).encode())
     return entry
+
+
+def is_shard(path):
+    """Whether a tar file begins as `write_shard` writes it, or is empty."""
+    try:
+        with tarfile.open(path) as tar:
+            first = tar.next()
+    except (OSError, tarfile.TarError):
+        return False
+    return first is None or (bool(re.fullmatch(r"\d{8}\.jpg", first.name)) and first.mtime == 0)
 
 
 def _file_bytes(root, name):

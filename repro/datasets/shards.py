@@ -20,7 +20,7 @@ from pathlib import Path
 
 from repro.datasets.folder import SPLITS, FolderSource, SourceError, unit_hash
 from repro.datasets.manifest import MANIFEST, VERSION, Shard
-from repro.datasets.shard import Task, write_shard
+from repro.datasets.shard import Task, is_shard, write_shard
 from repro.files import write_atomically
 from repro.workers import open_pool
 
@@ -140,9 +140,10 @@ def _require_ours(out):
             continue  # one of ours that was cut off
         if found and not (isinstance(found, dict) and "plan" in found):
             raise SourceError(f"{path} {told}")
-    known = (out / MANIFEST).exists() or sidecars
-    for path in [] if known else (path for split in SPLITS for path in out.glob(f"{split}-{'[0-9]' * 6}.tar")):
-        raise SourceError(f"{path} {told}")
+    if not sidecars and not (out / MANIFEST).exists():  # killed before the first one, or somebody else's
+        for path in (path for split in SPLITS for path in out.glob(f"{split}-{'[0-9]' * 6}.tar")):
+            if not is_shard(path):
+                raise SourceError(f"{path} {told}")
 
 
 def _entries_of(manifest):
