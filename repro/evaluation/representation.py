@@ -262,8 +262,8 @@ def probe_beside_untrained(
     for kind in UNTRAINED if trained else ():
         for seed in seeds:
             start = untrained(kind, network.width, lightness, seed)
-            say = lambda line, seed=seed: print(f"{line}  (seed {seed})")
-            found += probe_layers(kind, start, training, test, layers, [seed], draw, say)
+            found += probe_layers(kind, start, training, test, layers, [seed], draw, lambda line: None)
+            print(f"  {kind:15s} start of seed {seed}")  # a line for each layer of each would bury the others
     return found
 
 
